@@ -1,0 +1,38 @@
+# The book's commands; `make help` lists them. `make book` and `make test` need nothing but Python 3.11 or newer.
+# Another interpreter: make book PYTHON=/path/to/python3
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help environment book strict test check serve constraints clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+book: environment ## Execute every chapter whose code changed and render the pages; prints the path of the first
+	@$(PY) book/build.py
+
+test: environment ## Run the whole test suite
+	@$(PY) -m pytest
+
+check: environment ## Check style (ruff) and types (mypy)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+strict: environment ## Build the book from nothing; every warning is an error (what CI runs)
+	@$(PY) book/build.py --strict
+
+serve: book ## Serve the built pages on http://localhost:$(PORT)
+	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+environment: ## Make or refresh .venv from the pinned dependencies (the others do it when needed)
+	@sh tools/environment.sh $(VENV)
+
+constraints: environment ## Pin today's versions of every dependency in constraints.txt
+	@$(PY) tools/constraints.py
+
+clean: ## Remove everything built (the environment stays)
+	rm -rf _build

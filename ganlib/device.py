@@ -1,0 +1,76 @@
+"""Which machine trains: one function finds it, says so once, and an explicit choice wins."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+_reported: set[str] = set()
+
+
+def pick_device(choice: str | torch.device | None = None, *, report: bool = True) -> torch.device:
+    """Return the device to train on: ``choice`` if given, else the accelerator torch finds, else the CPU.
+
+    Parameters
+    ----------
+    choice : "cuda", "cuda:1", "mps", "xpu", "cpu" or a torch.device; None reads the environment variable
+        GANLIB_DEVICE and otherwise asks ``torch.accelerator``.
+    report : print one line naming the device, the first time each is picked in a process.
+
+    Raises
+    ------
+    ValueError
+        If ``choice`` is not a device name, or names a device this machine or this build of torch lacks.
+
+    Examples
+    --------
+    >>> pick_device("cpu", report=False)
+    device(type='cpu')
+    """
+    choice = choice or os.environ.get("GANLIB_DEVICE") or None
+    device = _automatic() if choice is None else _explicit(choice)
+    if report and str(device) not in _reported:
+        _reported.add(str(device))
+        print(f"ganlib runs on {describe(device)}")
+    return device
+
+
+def describe(device: torch.device) -> str:
+    """One phrase that names the device: its kind, its model where torch knows it, and the CPU's threads."""
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        return f"{device} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)"
+    if device.type == "xpu":
+        return f"{device} ({torch.xpu.get_device_properties(device).name})"
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"the CPU ({threads} thread{'s' if threads > 1 else ''})"
+    return str(device)
+
+
+def _automatic() -> torch.device:
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is not None and accelerator.type in ("cuda", "mps", "xpu") and torch.accelerator.is_available():
+        return torch.device(accelerator.type, 0) if accelerator.type != "mps" else torch.device("mps")
+    return torch.device("cpu")
+
+
+def _explicit(choice: str | torch.device) -> torch.device:
+    try:
+        device = torch.device(choice)
+    except RuntimeError:
+        raise ValueError(f"{choice!r} is not a device; use cuda, cuda:N, mps, xpu or cpu") from None
+    available = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "xpu": torch.xpu.device_count() if torch.xpu.is_available() else 0,
+    }
+    if device.type not in available:
+        raise ValueError(f"ganlib does not run on {str(choice)!r}; use one of {', '.join(available)}")
+    count = available[device.type]
+    if (device.index or 0) >= count:
+        there = ", ".join(f"{kind} ({n})" for kind, n in available.items() if n)
+        raise ValueError(f"device {str(choice)!r} was asked for, but this machine has only: {there}")
+    return device

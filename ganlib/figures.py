@@ -1,0 +1,226 @@
+"""What the chapters draw.
+
+Figures stand on an opaque white ground, so they read the same on a light and on a dark page. Colours are those of
+Okabe & Ito, told apart by colour-blind readers; lines also differ in dash, so nothing rests on colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from ganlib.algorithm1 import Report
+from ganlib.metrics.parzen import ParzenResult
+
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+# Figure 1's own styles: D dashed blue, p_data dotted black, p_g solid green.
+DATA: dict[str, Any] = {"color": BLACK, "linestyle": ":", "linewidth": 2.2}
+MODEL: dict[str, Any] = {"color": GREEN, "linestyle": "-", "linewidth": 2.2}
+CRITIC: dict[str, Any] = {"color": BLUE, "linestyle": "--", "linewidth": 2.0}
+
+STYLE: dict[Any, Any] = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(
+        color=[BLUE, VERMILION, GREEN, PURPLE, ORANGE, BLACK],
+        linestyle=["-", "--", "-.", ":", (0, (5, 1)), "-"],
+    ),
+    "axes.titlesize": 11,
+    "axes.labelsize": 10.5,
+    "font.size": 10.5,
+    "legend.frameon": False,
+    "image.cmap": "gray",
+}
+
+
+def use_style() -> None:
+    """Apply the book's matplotlib style to every figure drawn from now on."""
+    for name, setting in STYLE.items():
+        mpl.rcParams[name] = setting
+
+
+def figure1(
+    axis: Axes,
+    x: ArrayLike,
+    p_data: ArrayLike,
+    p_g: ArrayLike,
+    d: ArrayLike,
+    z: ArrayLike,
+    g_of_z: ArrayLike,
+    title: str = "",
+) -> None:
+    """Draw one panel of Figure 1: D, p_data and p_g over x, and below them arrows from z to G(z).
+
+    Parameters
+    ----------
+    axis : where to draw.
+    x : (n,) grid. p_data, p_g : (n,) densities on it. d : (n,) D(x) in [0, 1].
+    z, g_of_z : (a,) latents and their images; z is spread over the width of the plot.
+    """
+    x, z, g_of_z = (np.asarray(v, dtype=float) for v in (x, z, g_of_z))
+    axis.plot(x, p_data, label=r"$p_\mathrm{data}$", **DATA)
+    axis.plot(x, p_g, label=r"$p_g$", **MODEL)
+    axis.plot(x, d, label=r"$D$", **CRITIC)
+    low, high = float(x.min()), float(x.max())
+    spread = low + (z - z.min()) / max(float(np.ptp(z)), 1e-12) * (high - low)
+    top, bottom = -0.12, -0.5
+    axis.hlines([top, bottom], low, high, color="0.35", linewidth=0.8)
+    for start, end in zip(spread, np.clip(g_of_z, low, high), strict=True):
+        arrow = {"arrowstyle": "-|>", "color": "0.35", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        axis.annotate("", (end, top), (start, bottom), arrowprops=arrow)
+    axis.text(high, bottom, " z", va="center")
+    axis.text(high, top, " x", va="center")
+    axis.set(xlim=(low, high), ylim=(-0.56, 1.08), yticks=[0, 0.5, 1], title=title, ylabel="density, D(x)")
+    axis.spines["bottom"].set_visible(False)
+
+
+def image_grid(images: Tensor, columns: int = 10, title: str = "", axis: Axes | None = None) -> Figure:
+    """Draw images row by row, none picked, each in its own range-free grey levels.
+
+    Parameters
+    ----------
+    images : (n, 784), (n, 1, H, W) or (n, 3, H, W); values are mapped from [min, max] of the whole set to [0, 1].
+    columns : images a row.
+
+    Raises
+    ------
+    ValueError
+        If the images are of none of these shapes.
+    """
+    tiles = as_tiles(images)
+    n, height, width = tiles.shape[:3]
+    rows = -(-n // columns)
+    # Two pixels of white between images, so that dark digits do not run together.
+    canvas = np.ones((rows * (height + 2) - 2, columns * (width + 2) - 2, tiles.shape[3]))
+    for i, tile in enumerate(tiles):
+        top, left = (i // columns) * (height + 2), (i % columns) * (width + 2)
+        canvas[top : top + height, left : left + width] = tile
+    if axis is None:
+        _, axis = plt.subplots(figsize=(0.62 * columns, 0.62 * rows + (0.3 if title else 0)))
+    axis.imshow(canvas.squeeze(-1) if canvas.shape[-1] == 1 else canvas, vmin=0, vmax=1, interpolation="nearest")
+    axis.set_axis_off()
+    axis.set_title(title)
+    figure = axis.get_figure()
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def samples_with_neighbours(samples: Tensor, neighbours: Tensor, columns: int = 6, title: str = "") -> Figure:
+    """Figure 2's layout: rows of samples; a last column, set apart, holds the training example nearest to the sample
+    left of it.
+
+    Parameters
+    ----------
+    samples : (rows * columns, ...) images, drawn at random and not picked.
+    neighbours : (rows, ...) the training example nearest to the last sample of each row.
+
+    Raises
+    ------
+    ValueError
+        If the numbers do not fit ``columns``.
+    """
+    if len(samples) != columns * len(neighbours):
+        raise ValueError(
+            f"{len(samples)} samples in rows of {columns} with {len(neighbours)} neighbours; need {columns} a row and "
+            "one neighbour for each row"
+        )
+    rows = len(neighbours)
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(0.62 * (columns + 1.6), 0.62 * rows + 0.6), width_ratios=[columns, 1]
+    )
+    image_grid(samples, columns, title or "samples", left)
+    image_grid(neighbours, 1, "nearest", right)
+    for spine in right.spines.values():
+        spine.set(visible=True, color="#C7A500", linewidth=2)  # the paper frames this column in yellow
+    right.set_axis_on()
+    right.set(xticks=[], yticks=[])
+    return figure
+
+
+def training_curves(reports: Sequence[Report], equilibrium: float | None = None) -> Figure:
+    """Losses, and D on real and on fake, against iterations.
+
+    Parameters
+    ----------
+    reports : what `ganlib.algorithm1.algorithm1` yielded.
+    equilibrium : D's loss at D = 1/2, drawn as a line: log 4 for the reduction "sum", log 2 for "mean".
+
+    Raises
+    ------
+    ValueError
+        If there are no reports.
+    """
+    if not reports:
+        raise ValueError("there are no reports to draw; train at least one reporting interval")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3))
+    at = [r.iteration for r in reports]
+    left.plot(at, [r.d_loss for r in reports], label="D's loss")
+    left.plot(at, [r.g_loss for r in reports], label="G's loss")
+    if equilibrium is not None:
+        left.axhline(equilibrium, color="0.4", linewidth=1, linestyle=":")
+        left.annotate(
+            "D's loss at D = 1/2", (at[0], equilibrium), textcoords="offset points", xytext=(2, 3), fontsize=9
+        )
+    left.set(xlabel="iteration", ylabel="loss (nats)")
+    right.plot(at, [r.d_real for r in reports], label="D(x), real")
+    right.plot(at, [r.d_fake for r in reports], label="D(G(z)), fake")
+    right.axhline(0.5, color="0.4", linewidth=1, linestyle=":")
+    right.set(xlabel="iteration", ylabel="mean D", ylim=(0, 1))
+    left.legend()
+    right.legend()
+    return figure
+
+
+def sigma_sweep(results: Mapping[str, ParzenResult]) -> Figure:
+    """Validation log-likelihood against the Parzen width, one curve for each set of kernels, the best width marked."""
+    figure, axis = plt.subplots(figsize=(6.4, 3.6))
+    for name, result in results.items():
+        (line,) = axis.plot(result.sigmas, result.sweep, label=name, marker=".")
+        best = max(result.sweep)
+        axis.plot(result.sigma, best, "o", color=line.get_color(), markersize=9, fillstyle="none")
+    axis.set(xscale="log", xlabel="sigma (pixel units)", ylabel="mean log-likelihood, validation (nats)")
+    axis.legend()
+    return figure
+
+
+def scatter(axis: Axes, samples: Tensor, data: Tensor | None = None, title: str = "", limit: float = 1.5) -> None:
+    """Draw 2-D samples (n, 2), over data points where given, in a square of half-width ``limit``."""
+    if data is not None:
+        x, y = data.detach().cpu().numpy().T
+        axis.scatter(x, y, s=6, color="0.6", marker="s", linewidths=0, label="data")
+    x, y = samples.detach().cpu().numpy().T
+    axis.scatter(x, y, s=5, color=GREEN, alpha=0.6, linewidths=0, label="samples")
+    axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[], title=title)
+
+
+def as_tiles(images: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Images as an array (n, H, W, channels) in [0, 1]; see `image_grid` for the shapes accepted."""
+    if images.ndim == 2 and images.shape[1] == 784:
+        images = images.unflatten(1, (1, 28, 28))
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(f"images are {tuple(images.shape)}; they must be (n, 784), (n, 1, H, W) or (n, 3, H, W)")
+    low, high = images.min(), images.max()
+    scaled = (images - low) / (high - low).clamp(min=1e-12)
+    return scaled.detach().permute(0, 2, 3, 1).cpu().double().numpy()

@@ -1,0 +1,96 @@
+"""The losses of section 3 on logits.
+
+D(x) = sigmoid(logit). Everything goes through softplus, so that values and gradients stay finite for any logit; the
+textbook form log(sigmoid(x) + 1e-8) has no gradient exactly where the generator needs one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+GeneratorLoss = Callable[[Tensor], Tensor]
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, reduction: Literal["sum", "mean"] = "sum") -> Tensor:
+    """Binary cross-entropy of D: -[mean log D(x) + mean log(1 - D(G(z)))], the negative of equation 1.
+
+    Parameters
+    ----------
+    real_logits, fake_logits : any shape (averaged over), finite.
+    reduction : "sum" of the two means, which is -V(D, G) as printed, or their "mean", with the factor 1/2 of the
+        original code. At the equilibrium D = 1/2 the first is log 4 = 1.386, the second log 2 = 0.693.
+
+    Returns
+    -------
+    Tensor
+        Scalar, in nats, >= 0.
+
+    Raises
+    ------
+    ValueError
+        If ``reduction`` is neither name.
+
+    Examples
+    --------
+    >>> import torch
+    >>> zero = torch.zeros(8)
+    >>> [round(discriminator_loss(zero, zero, r).item(), 4) for r in ("sum", "mean")]
+    [1.3863, 0.6931]
+    """
+    if reduction not in ("sum", "mean"):
+        raise ValueError(f"reduction is {reduction!r}; use 'sum' (-V as printed) or 'mean' (the factor 1/2)")
+    loss = softplus(-real_logits).mean() + softplus(fake_logits).mean()
+    return loss / 2 if reduction == "mean" else loss
+
+
+def minimax(fake_logits: Tensor) -> Tensor:
+    """The generator's side of equation 1, mean log(1 - D(G(z))): to minimise; saturates when D wins.
+
+    Scalar, in nats, <= 0. Its gradient in a logit is -D, which vanishes as D(G(z)) -> 0. Section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> logit = torch.tensor([-10.0], requires_grad=True)
+    >>> minimax(logit).backward()
+    >>> round(logit.grad.item(), 6)
+    -4.5e-05
+    """
+    return -softplus(fake_logits).mean()
+
+
+def non_saturating(fake_logits: Tensor) -> Tensor:
+    """The loss the experiments used, -mean log D(G(z)): same fixed point, strong gradients early (section 3).
+
+    Scalar, in nats, >= 0. Its gradient in a logit is D - 1, which tends to -1 as D(G(z)) -> 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> logit = torch.tensor([-10.0], requires_grad=True)
+    >>> non_saturating(logit).backward()
+    >>> round(logit.grad.item(), 4)
+    -1.0
+    """
+    return softplus(-fake_logits).mean()
+
+
+GENERATOR_LOSSES: dict[str, GeneratorLoss] = {"minimax": minimax, "non-saturating": non_saturating}
+
+
+def generator_loss(name: str) -> GeneratorLoss:
+    """Look a generator loss up by name: "minimax" or "non-saturating".
+
+    Raises
+    ------
+    ValueError
+        If there is no such loss; the message lists those there are.
+    """
+    try:
+        return GENERATOR_LOSSES[name]
+    except KeyError:
+        raise ValueError(f"no generator loss {name!r}; there are {', '.join(GENERATOR_LOSSES)}") from None

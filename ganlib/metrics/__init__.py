@@ -1,0 +1,1 @@
+"""Measuring a generator: Parzen windows (the paper's), modes, neighbours and a two-sample test."""

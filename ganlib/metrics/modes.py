@@ -1,0 +1,47 @@
+"""Mode counting on toy mixtures, with a minimum share so that one broad blob is not mistaken for all modes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganlib.toys import Mixture
+
+
+@dataclass(frozen=True)
+class ModeCount:
+    """covered : modes that hold at least the minimum share; shares : (modes,) share of all samples that is within
+    3 std of each mode; high_quality : share of samples within 3 std of some mode, in [0, 1]."""
+
+    covered: int
+    shares: tuple[float, ...]
+    high_quality: float
+
+
+def count_modes(samples: Tensor, mixture: Mixture, minimum_share: float | None = None) -> ModeCount:
+    """Count the modes of a mixture that samples cover.
+
+    Parameters
+    ----------
+    samples : (n, dim) float.
+    mixture : whose modes to look for.
+    minimum_share : of all samples, within 3 std of a mode, for it to count; default a quarter of a fair share,
+        1 / (4 modes). With no minimum, one broad Gaussian "covers" all 8 modes of the ring.
+
+    Raises
+    ------
+    ValueError
+        If the dimensions differ, there are no samples, or the share is not in (0, 1].
+    """
+    if samples.ndim != 2 or samples.shape[1] != mixture.dim or len(samples) == 0:
+        raise ValueError(f"samples are {tuple(samples.shape)}; {mixture.name} needs (n >= 1, {mixture.dim})")
+    share = 1 / (4 * mixture.modes) if minimum_share is None else minimum_share
+    if not 0 < share <= 1:
+        raise ValueError(f"minimum_share is {share}; it must lie in (0, 1]")
+    distance, mode = torch.cdist(samples, mixture.centres.to(samples.device)).min(1)
+    good = distance <= 3 * mixture.std
+    counts = torch.bincount(mode[good], minlength=mixture.modes)
+    shares = (counts / len(samples)).tolist()
+    return ModeCount(sum(s >= share for s in shares), tuple(shares), good.float().mean().item())

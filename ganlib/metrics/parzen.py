@@ -1,0 +1,171 @@
+"""Parzen-window log-likelihood: the paper's own measure (section 5, Table 1), and why to be careful with it.
+
+A Gaussian of width sigma is put on each of n samples; the estimate of log p(x) is the log of their mean density. The
+paper's protocol picks sigma on validation images and reports the mean over test images +- its standard error. That
++- leaves out the training seed, the draw of the samples and the choice of sigma. The estimate is no likelihood of the
+model: memorised training images beat every model in Table 1 (Theis, van den Oord & Bethge, 2016).
+
+All log densities are in nats, with respect to the units of the data (pixels in [0, 1] in the paper).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# The original's ten widths.
+PAPER_SIGMAS = tuple(torch.logspace(-1, 0, 10, dtype=torch.float64).tolist())
+# One block of the distance matrix, in bytes: small enough to stay near the processor while every sigma visits it.
+BLOCK_BYTES = 2**25
+
+
+@dataclass(frozen=True)
+class ParzenResult:
+    """What the protocol found.
+
+    sigma : the chosen width; sigmas, sweep : every width tried and its mean log-likelihood on the validation images.
+    mean, standard_error : over the test images, nats; the second is std / sqrt(number of test images).
+    samples, valid, test : how many images of each kind.
+    """
+
+    sigma: float
+    mean: float
+    standard_error: float
+    sigmas: tuple[float, ...]
+    sweep: tuple[float, ...]
+    samples: int
+    valid: int
+    test: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.mean:.1f} +- {self.standard_error:.1f} nats (sigma {self.sigma:.3f}; {self.samples:,} samples, "
+            f"{self.test:,} test images; +- is the standard error over test images)"
+        )
+
+
+def log_likelihoods(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] | list[float]) -> Tensor:
+    """Parzen log density of every point under every sigma, from one matrix of squared distances.
+
+    Parameters
+    ----------
+    samples : (n, ...) float, the kernels' centres.
+    points : (t, ...) float, same trailing shape and device.
+    sigmas : widths > 0, in the units of the data.
+
+    Returns
+    -------
+    Tensor
+        (len(sigmas), t) float64, nats.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a set is empty or not finite, or a sigma is not positive.
+
+    Notes
+    -----
+    Work and the distance matrix are in float32, a block of points at a time, so memory stays bounded; data are centred
+    first, which keeps the cancellation in |x|^2 - 2xy + |y|^2 small. Agrees with float64 to .01 nats on images for
+    sigma >= .1.
+
+    Examples
+    --------
+    >>> round(log_likelihoods(torch.zeros(5, 1), torch.zeros(1, 1), [1.0]).item(), 6)  # log N(0; 0, 1)
+    -0.918939
+    """
+    samples, points = _check(samples, points, sigmas)
+    centre = samples.mean(0)
+    samples, points = (samples - centre).float(), (points - centre).float()
+    n, dim = samples.shape
+    norms = samples.square().sum(1)
+    rows = max(1, BLOCK_BYTES // (4 * n))
+    blocks = []
+    for block in points.split(rows):
+        squared = torch.addmm(norms[None, :] + block.square().sum(1, keepdim=True), block, samples.T, alpha=-2)
+        squared.clamp_(min=0)
+        # Shift by the nearest kernel: one pass finds it for every sigma, and no exponential can underflow to log 0.
+        nearest = squared.amin(1, keepdim=True)
+        squared -= nearest
+        sums = torch.stack([torch.exp(squared * (-0.5 / s**2)).sum(1) for s in sigmas]).double()
+        scale = torch.tensor([0.5 / s**2 for s in sigmas], dtype=torch.float64, device=sums.device)
+        blocks.append(sums.log() - scale[:, None] * nearest.double().T)
+    log_norm = [math.log(n) + dim * math.log(s * math.sqrt(2 * math.pi)) for s in sigmas]
+    return torch.cat(blocks, dim=1) - torch.tensor(log_norm, dtype=torch.float64, device=points.device)[:, None]
+
+
+def evaluate(
+    samples: Tensor, valid: Tensor, test: Tensor, sigmas: tuple[float, ...] | list[float] = PAPER_SIGMAS
+) -> ParzenResult:
+    """The paper's protocol: choose sigma on validation images, report the mean over test images.
+
+    The paper uses 10,000 samples, the ten ``PAPER_SIGMAS``, the first 1,000 validation images and 10,000 test images.
+    Arguments, errors: as `log_likelihoods`.
+    """
+    sigmas = tuple(sigmas)
+    sweep = log_likelihoods(samples, valid, sigmas).mean(1)
+    sigma = sigmas[int(sweep.argmax())]
+    scores = log_likelihoods(samples, test, [sigma])[0]
+    return ParzenResult(
+        sigma=sigma,
+        mean=scores.mean().item(),
+        standard_error=(scores.std(correction=0) / math.sqrt(len(test))).item(),
+        sigmas=sigmas,
+        sweep=tuple(sweep.tolist()),
+        samples=len(samples),
+        valid=len(valid),
+        test=len(test),
+    )
+
+
+def evaluate_original(
+    samples: Tensor,
+    valid: Tensor,
+    test: Tensor,
+    sigmas: tuple[float, ...] | list[float] = PAPER_SIGMAS,
+    batch: int = 100,
+) -> ParzenResult:
+    """The same protocol computed as the original computes it: every sigma from scratch, by explicit differences.
+
+    Slow and plain, in float64: the reference `evaluate` is tested against.
+    """
+    _check(samples, valid, sigmas)
+    _check(samples, test, sigmas)
+
+    def scores(points: Tensor, sigma: float) -> Tensor:
+        out = []
+        for part in points.flatten(1).double().split(batch):
+            scaled = torch.stack([(x - samples.flatten(1).double()) / sigma for x in part])
+            out.append(torch.logsumexp(-0.5 * scaled.square().sum(-1), dim=1))
+        n, dim = samples.flatten(1).shape
+        return torch.cat(out) - math.log(n) - dim * math.log(sigma * math.sqrt(2 * math.pi))
+
+    sweep = [scores(valid, sigma).mean().item() for sigma in sigmas]
+    sigma = sigmas[max(range(len(sigmas)), key=sweep.__getitem__)]
+    found = scores(test, sigma)
+    return ParzenResult(
+        sigma,
+        found.mean().item(),
+        (found.std(correction=0) / math.sqrt(len(test))).item(),
+        tuple(sigmas),
+        tuple(sweep),
+        len(samples),
+        len(valid),
+        len(test),
+    )
+
+
+def _check(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] | list[float]) -> tuple[Tensor, Tensor]:
+    if not len(samples) or not len(points) or samples.shape[1:] != points.shape[1:]:
+        raise ValueError(
+            f"samples are {tuple(samples.shape)}, points {tuple(points.shape)}: give one or more of each, alike in shape"
+        )
+    for name, tensor in (("samples", samples), ("points", points)):
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} hold values that are not finite; a diverged generator cannot be scored")
+    if not sigmas or not all(s > 0 and math.isfinite(s) for s in sigmas):
+        raise ValueError(f"sigmas is {list(sigmas)}; give at least one positive width")
+    return samples.flatten(1), points.flatten(1)

@@ -1,0 +1,32 @@
+"""The networks: the paper's MNIST pair, a small MLP for 1-D and 2-D data, and DCGAN.
+
+Every generator maps a latent (m, latent_dim) to data; every discriminator maps data to one logit a sample, shape (m,).
+D(x) of the paper is the sigmoid of that logit; `ganlib.losses` takes the logit itself.
+"""
+
+from torch import nn
+
+from ganlib.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from ganlib.nets.mlp import MLP
+from ganlib.nets.paper import Maxout, MaxoutDiscriminator, PaperGenerator
+
+__all__ = [
+    "MLP",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "Maxout",
+    "MaxoutDiscriminator",
+    "PaperGenerator",
+    "count_parameters",
+]
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Number of trainable scalars of a ``torch.nn.Module``.
+
+    Examples
+    --------
+    >>> count_parameters(PaperGenerator()), count_parameters(MaxoutDiscriminator())
+    (2503984, 1231441)
+    """
+    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)

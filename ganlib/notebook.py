@@ -1,0 +1,66 @@
+"""What a chapter's first cell calls, and how a chapter hands a computed number to its prose.
+
+Works alike in Jupyter, in Colab and in the rendered book, and needs nothing of the book's tool chain.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ganlib import figures
+from ganlib.device import pick_device
+
+
+def setup(device: str | None = None) -> torch.device:
+    """Prepare a chapter: the book's figure style, sharp inline figures, and the device, which it names in one line.
+
+    Returns
+    -------
+    torch.device
+        As `ganlib.device.pick_device` picks it; pass "cpu" to force the CPU.
+    """
+    figures.use_style()
+    try:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
+    except ImportError:  # plain Python, no notebook: figures are shown by whatever backend there is
+        pass
+    return pick_device(device)
+
+
+def on_gpu(device: torch.device) -> bool:
+    """Whether there is a GPU to spend a full budget on; chapters choose their budget by it and say so."""
+    return device.type != "cpu"
+
+
+def glue(name: str, value: Any) -> None:
+    """Store a computed value under a name, for the page's prose to quote with the role ``{glue:text}``.
+
+    The same output the book's renderer (myst-nb) stores, so that a chapter runs where that package is not installed.
+    Outside a notebook it does nothing.
+
+    Parameters
+    ----------
+    name : unique in the book.
+    value : number or string; a number is formatted where it is quoted.
+
+    Raises
+    ------
+    TypeError
+        If the value is a tensor or an array: convert it to a number first.
+    """
+    if hasattr(value, "shape") and not isinstance(value, int | float):
+        raise TypeError(f"glue({name!r}) got a {type(value).__name__}; pass a plain number (.item()) or a string")
+    try:
+        from IPython.core.getipython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        return
+    if get_ipython() is None:
+        return
+    prefix = "application/papermill.record/"
+    metadata = {"scrapbook": {"name": name, "mime_prefix": prefix}}
+    display({f"{prefix}text/plain": repr(value)}, raw=True, metadata=metadata)
