@@ -97,7 +97,7 @@ def figure1(
 
 
 def image_grid(images: Tensor, columns: int = 10, title: str = "", axis: Axes | None = None) -> Figure:
-    """Draw images row by row, none picked, each in its own range-free grey levels.
+    """Draw images row by row, in the order given.
 
     Parameters
     ----------

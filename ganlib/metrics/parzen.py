@@ -161,7 +161,7 @@ def evaluate_original(
 def _check(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] | list[float]) -> tuple[Tensor, Tensor]:
     if not len(samples) or not len(points) or samples.shape[1:] != points.shape[1:]:
         raise ValueError(
-            f"samples are {tuple(samples.shape)}, points {tuple(points.shape)}: give one or more of each, alike in shape"
+            f"samples are {tuple(samples.shape)}, points {tuple(points.shape)}: give one or more of each, in one shape"
         )
     for name, tensor in (("samples", samples), ("points", points)):
         if not torch.isfinite(tensor).all():

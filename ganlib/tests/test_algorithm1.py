@@ -1,0 +1,217 @@
+"""Algorithm 1 is held to a plain loop written from the paper, and to what its docstring promises."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from ganlib import toys
+from ganlib.algorithm1 import algorithm1
+from ganlib.latent import Latent
+from ganlib.nets import MLP
+
+
+class Counting:
+    """A source that remembers what it handed out."""
+
+    def __init__(self, source):
+        self.source, self.drawn = source, []
+
+    def minibatch(self, m, rng):
+        self.drawn.append(self.source.minibatch(m, rng))
+        return self.drawn[-1]
+
+
+def pair(seed=0, dropout=0.0):
+    torch.manual_seed(seed)
+    discriminator = nn.Sequential(MLP((1, 8, 8), "tanh"), nn.Dropout(dropout), MLP((8, 1)))
+    return MLP((2, 8, 1), "tanh", squeeze=False), discriminator
+
+
+def optimisers(generator, discriminator, lr=0.05):
+    return {
+        "d_optimiser": torch.optim.SGD(discriminator.parameters(), lr),
+        "g_optimiser": torch.optim.SGD(generator.parameters(), lr),
+    }
+
+
+def weights(*nets):
+    return torch.cat([p.detach().flatten() for net in nets for p in net.parameters()])
+
+
+DATA, LATENT = toys.gaussian(4.0, 0.5), Latent(2)
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non-saturating"])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("k", [1, 3])
+def test_agrees_with_a_plain_loop_written_from_the_paper(loss, reduction, k):
+    generator, discriminator = pair()
+    g2, d2 = copy.deepcopy((generator, discriminator))
+    data, latent, steps, m, lr = Counting(DATA), Counting(LATENT), 7, 16, 0.05
+    list(algorithm1(
+        generator, discriminator, data, latent, **optimisers(generator, discriminator, lr),
+        iterations=steps, k=k, m=m, loss=loss, reduction=reduction,
+    ))  # fmt: skip
+
+    noise, real = iter(latent.drawn), iter(data.drawn)
+    factor = 1.0 if reduction == "sum" else 0.5
+    for _ in range(steps):
+        for _ in range(k):
+            on_real, on_fake = d2(next(real)), d2(g2(next(noise)))
+            d_loss = factor * (
+                binary_cross_entropy_with_logits(on_real, torch.ones(m))
+                + binary_cross_entropy_with_logits(on_fake, torch.zeros(m))
+            )
+            gradients = torch.autograd.grad(d_loss, list(d2.parameters()))
+            with torch.no_grad():
+                for parameter, gradient in zip(d2.parameters(), gradients, strict=True):
+                    parameter -= lr * gradient
+        d_of_fake = d2(g2(next(noise))).sigmoid()
+        g_loss = torch.log(1 - d_of_fake).mean() if loss == "minimax" else -torch.log(d_of_fake).mean()
+        gradients = torch.autograd.grad(g_loss, list(g2.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(g2.parameters(), gradients, strict=True):
+                parameter -= lr * gradient
+    torch.testing.assert_close(weights(generator, discriminator), weights(g2, d2), atol=1e-6, rtol=1e-5)
+    assert next(noise, None) is None
+    assert next(real, None) is None
+
+
+def test_draws_k_fresh_minibatches_for_d_and_one_of_noise_for_g():
+    generator, discriminator = pair()
+    data, latent = Counting(DATA), Counting(LATENT)
+    list(algorithm1(generator, discriminator, data, latent, **optimisers(generator, discriminator),
+                    iterations=5, k=3, m=4))  # fmt: skip
+    assert len(data.drawn) == 5 * 3
+    assert len(latent.drawn) == 5 * (3 + 1)
+    assert all(batch.shape == (4, 1) for batch in data.drawn)
+    assert len({tuple(batch.flatten().tolist()) for batch in latent.drawn}) == len(latent.drawn)
+
+
+def train(seed=0, between=lambda: None, dropout=0.5, **settings):
+    generator, discriminator = pair(dropout=dropout)
+    settings = {"iterations": 20, "every": 5, "m": 8, **settings}
+    reports = []
+    for report in algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator),
+                             seed=seed, **settings):  # fmt: skip
+        reports.append(report)
+        between()
+    return weights(generator, discriminator), reports
+
+
+def test_a_seed_fixes_everything_and_the_callers_randomness_changes_nothing():
+    first, reports = train(seed=1)
+    again, reports_again = train(seed=1, between=lambda: torch.manual_seed(99) and torch.rand(7))
+    assert torch.equal(first, again)
+    assert reports == reports_again
+    assert not torch.equal(first, train(seed=2)[0])
+
+
+def test_training_leaves_the_callers_randomness_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    generator, discriminator = pair(dropout=0.5)
+    torch.manual_seed(5)
+    list(algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator), iterations=3))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_how_often_it_reports_changes_only_the_reports():
+    often, reports = train(every=1)
+    seldom, one = train(every=20)
+    assert torch.equal(often, seldom)
+    assert [r.iteration for r in reports] == list(range(1, 21))
+    assert [r.iteration for r in one] == [20]
+    assert one[0].d_loss == pytest.approx(sum(r.d_loss for r in reports) / 20, rel=1e-5)
+    assert [r.iteration for r in train(iterations=12, every=5)[1]] == [5, 10, 12]
+
+
+def test_trains_only_as_far_as_it_is_asked():
+    generator, discriminator = pair()
+    latent = Counting(LATENT)
+    run = algorithm1(generator, discriminator, DATA, latent, **optimisers(generator, discriminator),
+                     iterations=10**9, every=4)  # fmt: skip
+    assert latent.drawn == []
+    next(run)
+    assert len(latent.drawn) == 4 * 2
+
+
+def test_reports_are_what_they_say():
+    """With learning rate 0 nothing moves, so the means can be computed from the minibatches."""
+    generator, discriminator = pair()
+    data, latent = Counting(DATA), Counting(LATENT)
+    (report,) = algorithm1(generator, discriminator, data, latent, **optimisers(generator, discriminator, lr=0.0),
+                           iterations=6, every=6, m=32)  # fmt: skip
+    with torch.no_grad():
+        d_real = torch.stack([discriminator(x).sigmoid() for x in data.drawn])
+        d_fake = torch.stack([discriminator(generator(z)).sigmoid() for z in latent.drawn[::2]])
+        d_for_g = torch.stack([discriminator(generator(z)).sigmoid() for z in latent.drawn[1::2]])
+    assert report.d_real == pytest.approx(d_real.mean().item(), abs=1e-6)
+    assert report.d_fake == pytest.approx(d_fake.mean().item(), abs=1e-6)
+    assert report.d_loss == pytest.approx(-(d_real.log() + (1 - d_fake).log()).mean().item(), abs=1e-5)
+    assert report.g_loss == pytest.approx(-d_for_g.log().mean().item(), abs=1e-5)
+
+
+def test_the_discriminators_weights_need_gradients_again_afterwards():
+    generator, discriminator = pair()
+    discriminator[0].layers[0].bias.requires_grad_(False)  # one the user froze stays frozen
+    list(algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator), iterations=2))
+    assert [p.requires_grad for p in discriminator.parameters()] == [True, False, True, True, True, True]
+
+
+def test_schedule_sees_the_iterations_done():
+    seen = []
+    train(iterations=4, schedule=seen.append)
+    assert seen == [0, 1, 2, 3]
+
+
+def test_learns_a_gaussian():
+    torch.manual_seed(0)
+    generator, discriminator = MLP((2, 32, 1), squeeze=False), MLP((1, 32, 32, 1))
+    adam = {
+        "d_optimiser": torch.optim.Adam(discriminator.parameters(), 2e-3, betas=(0.5, 0.999)),
+        "g_optimiser": torch.optim.Adam(generator.parameters(), 1e-3, betas=(0.5, 0.999)),
+    }
+    *_, last = algorithm1(generator, discriminator, DATA, Latent(2, "normal"), **adam, iterations=1000, m=128)
+    with torch.no_grad():
+        samples = generator(torch.randn(4000, 2))
+    assert samples.mean().item() == pytest.approx(4.0, abs=0.25)
+    assert samples.std().item() == pytest.approx(0.5, abs=0.25)
+    assert last.d_loss == pytest.approx(math.log(4), abs=0.15)
+
+
+def test_divergence_stops_at_the_next_report_and_says_where():
+    generator, discriminator = pair()
+    with pytest.raises(FloatingPointError, match="between iterations 1 and 5"):
+        list(algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator, lr=math.inf),
+                        iterations=10, every=5))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"iterations": 0}, "iterations is 0"),
+        ({"k": 0}, "k is 0"),
+        ({"m": -1}, "m is -1"),
+        ({"every": 0}, "every is 0"),
+        ({"loss": "wasserstein"}, "'wasserstein'"),
+    ],
+)
+def test_bad_settings_are_refused_before_any_work(settings, says):
+    generator, discriminator = pair()
+    with pytest.raises(ValueError, match=says):
+        algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator),
+                   **{"iterations": 1, **settings})  # fmt: skip
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_runs_on_cuda():
+    torch.manual_seed(0)
+    generator, discriminator = (net.cuda() for net in pair(dropout=0.5))
+    reports = list(algorithm1(generator, discriminator, DATA.to("cuda"), LATENT,
+                              **optimisers(generator, discriminator), iterations=10, every=5))  # fmt: skip
+    assert all(math.isfinite(r.d_loss) for r in reports)

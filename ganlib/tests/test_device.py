@@ -1,0 +1,60 @@
+"""The device that is picked, what is said of it, and impossible choices. Accelerators are simulated."""
+
+import pytest
+import torch
+
+from ganlib import device
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    monkeypatch.setattr(device, "_reported", set())
+    monkeypatch.delenv("GANLIB_DEVICE", raising=False)
+
+
+def simulate(monkeypatch, kind):
+    found = torch.device(kind) if kind else None
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: found)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: bool(kind))
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("cuda", "cuda:0"), ("xpu", "xpu:0"), ("mps", "mps"), (None, "cpu")])
+def test_the_accelerator_torch_finds_is_picked(monkeypatch, kind, expected):
+    simulate(monkeypatch, kind)
+    assert str(device.pick_device(report=False)) == expected
+
+
+def test_an_accelerator_ganlib_does_not_know_is_left_alone(monkeypatch):
+    simulate(monkeypatch, "hpu")
+    assert str(device.pick_device(report=False)) == "cpu"
+
+
+def test_an_explicit_choice_wins_over_the_environment_and_that_over_the_search(monkeypatch):
+    simulate(monkeypatch, "cuda")
+    monkeypatch.setenv("GANLIB_DEVICE", "cpu")
+    assert str(device.pick_device(report=False)) == "cpu"
+    monkeypatch.setenv("GANLIB_DEVICE", "tpu")
+    assert str(device.pick_device("cpu", report=False)) == "cpu"
+
+
+def test_the_device_is_reported_once(capsys):
+    device.pick_device("cpu")
+    device.pick_device("cpu")
+    assert capsys.readouterr().out.count("ganlib runs on the CPU") == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [("gpu", "'gpu' is not a device"), ("cuda:7", "'cuda:7' was asked for.*cpu"), ("meta", "does not run on 'meta'")],
+)
+def test_an_impossible_choice_is_a_clear_error(monkeypatch, choice, says):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=says):
+        device.pick_device(choice)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_is_found_and_described():
+    found = device.pick_device(report=False)
+    assert found.type == "cuda"
+    assert torch.cuda.get_device_name(found) in device.describe(found)

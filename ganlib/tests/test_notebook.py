@@ -1,0 +1,66 @@
+"""glue stores what the book's renderer reads, without importing it; importing ganlib stays light."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from ganlib import notebook
+
+
+def run_in_ipython(code):
+    pytest.importorskip("IPython")
+    program = (
+        "from IPython.testing.globalipapp import start_ipython\n"
+        "from IPython.utils.capture import capture_output\n"
+        "shell = start_ipython()\n"
+        f"with capture_output() as out:\n    exec({code!r})\n"
+        "import json; print(json.dumps([[o.data, o.metadata] for o in out.outputs]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    import json
+
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_glue_stores_what_myst_nb_reads():
+    ((data, metadata),) = run_in_ipython("from ganlib.notebook import glue; glue('answer', 41.5)")
+    assert metadata == {"scrapbook": {"name": "answer", "mime_prefix": "application/papermill.record/"}}
+    assert data == {"application/papermill.record/text/plain": "41.5"}
+
+
+def test_glue_outside_a_notebook_does_nothing():
+    notebook.glue("answer", 1.0)
+
+
+def test_glue_refuses_tensors():
+    with pytest.raises(TypeError, match=r"glue\('x'\) got a Tensor"):
+        notebook.glue("x", torch.zeros(1))
+
+
+def test_setup_names_the_device_and_a_gpu_means_the_full_budget():
+    assert notebook.setup("cpu") == torch.device("cpu")
+    assert not notebook.on_gpu(torch.device("cpu"))
+    assert notebook.on_gpu(torch.device("cuda"))
+
+
+def test_importing_ganlib_imports_nothing_heavy():
+    program = "import sys, ganlib; print([m for m in ('torch', 'matplotlib', 'sympy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_core_imports_only_its_declared_dependencies():
+    """What a machine with torch, torchvision, numpy, matplotlib, sympy and tqdm alone can import."""
+    program = (
+        "import sys\n"
+        "absent = 'mlxtend scipy sklearn pandas IPython ipywidgets myst_nb'.split()\n"
+        "sys.modules.update(dict.fromkeys(absent))\n"
+        "import ganlib.theory, ganlib.proofs, ganlib.losses, ganlib.nets, ganlib.latent, ganlib.data, ganlib.toys\n"
+        "import ganlib.device, ganlib.algorithm1, ganlib.schedules, ganlib.sampling, ganlib.dirac, ganlib.figures\n"
+        "import ganlib.metrics.parzen, ganlib.metrics.modes, ganlib.metrics.neighbours, ganlib.metrics.two_sample\n"
+        "from ganlib.notebook import glue, setup\n"
+        "setup('cpu'); glue('x', 1.0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
