@@ -31,7 +31,7 @@ def trajectory(
     ----------
     steps : updates of each player.
     lr : step size of both.
-    gamma : weight of the R1 penalty gamma/2 |grad_x D|^2 = gamma/2 psi^2 at the data point; 0 for none.
+    gamma : weight of the R1 penalty (gamma / 2) psi^2, the squared gradient of D's logit at the data point; 0 for none.
     alternating : G moves second and sees D's new psi, as in Algorithm 1; otherwise both move from the same point.
 
     Returns

@@ -69,7 +69,7 @@ def log_likelihoods(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] |
     Notes
     -----
     Work and the distance matrix are in float32, a block of points at a time, so memory stays bounded; data are centred
-    first, which keeps the cancellation in |x|^2 - 2xy + |y|^2 small. Agrees with float64 to .01 nats on images for
+    first, which keeps the cancellation in ``x.x - 2 x.y + y.y`` small. Agrees with float64 to .01 nats on images for
     sigma >= .1.
 
     Examples

@@ -7,7 +7,7 @@ that logarithms split and fractions cancel with no case distinctions.
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sympy import (
@@ -37,7 +37,7 @@ class Failed(Exception):
     """A claim that its rule could not confirm. The message says what differs."""
 
 
-@lru_cache(maxsize=None)  # never evict: an atom must keep its stand-in
+@cache  # never evict: an atom must keep its stand-in
 def _stand_in(atom: Any) -> Any:
     """A positive (or, for derivatives, real) symbol for an unknown value; y and D(.) become 1 / (1 + odds)."""
     if in_unit_interval(atom):

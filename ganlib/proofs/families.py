@@ -11,7 +11,29 @@ from functools import lru_cache
 from typing import Any
 
 import mpmath
-from sympy import Add, Dummy, Eq, Ge, Gt, Integral, Le, Lt, Mod, Mul, Rational, S, exp, lambdify, limit, log, oo, pi, sqrt, sympify, together
+from sympy import (
+    Add,
+    Dummy,
+    Eq,
+    Ge,
+    Gt,
+    Integral,
+    Le,
+    Lt,
+    Mod,
+    Mul,
+    Rational,
+    S,
+    exp,
+    lambdify,
+    limit,
+    log,
+    oo,
+    pi,
+    sqrt,
+    sympify,
+    together,
+)
 from sympy.core.function import AppliedUndef
 
 from ganlib.proofs.algebra import Failed
@@ -70,7 +92,7 @@ def evaluate(expr: Any, family: Family) -> Any:
         return mpmath.fsum(evaluate(term, family) for term in expr.args)
     if isinstance(expr, Mul):
         return mpmath.fprod(evaluate(factor, family) for factor in expr.args)
-    return mpmath.mpf(expr.evalf(20))
+    return mpmath.mpf(expr.xreplace({theta_0: family.at}).evalf(20))
 
 
 def _central_difference(function: Callable[[Any], Any], at: Any) -> Any:
@@ -100,7 +122,7 @@ def _at_point(expr: Any, family: Family) -> Any:
 
     def value(atom: Any) -> Any:
         number = sympify(family.functions[atom.func](*atom.args))
-        return vanishing.setdefault(atom, Dummy(positive=True)) if number == 0 else number
+        return vanishing.setdefault(atom, Dummy(positive=True)) if number == 0 and atom.func != G else number
 
     # Bottom-up, so that G(z) has its value before D(G(z)) is looked up.
     expr = expr.replace(lambda node: isinstance(node, AppliedUndef), value).doit().xreplace({theta_0: family.at})
@@ -143,12 +165,8 @@ NORMALS = Family(
     {p_data: _normal(0), p_g: _normal(1, Rational(3, 2))},
     {x: (-oo, 0, 1, oo)},
 )
-EXPONENTIALS = Family(
-    "exponentials of rates 1 and 3", {p_data: _exponential(1), p_g: _exponential(3)}, {x: (0, 1, oo)}
-)
-CATEGORICAL = Family(
-    "(3, 2, 1)/6 against (1, 1, 4)/6", {p_data: _table(3, 2, 1), p_g: _table(1, 1, 4)}, {x: [0, 1, 2]}
-)
+EXPONENTIALS = Family("exponentials of rates 1 and 3", {p_data: _exponential(1), p_g: _exponential(3)}, {x: (0, 1, oo)})
+CATEGORICAL = Family("(3, 2, 1)/6 against (1, 1, 4)/6", {p_data: _table(3, 2, 1), p_g: _table(1, 1, 4)}, {x: [0, 1, 2]})
 MISSED = Family(
     "(1, 1, 0)/2 against (0, 1, 3)/4, each missing a point",
     {p_data: _table(1, 1, 0), p_g: _table(0, 1, 3)},
@@ -219,4 +237,5 @@ BERNOULLI = Family(
     {x: [0, 1]},
     at=Rational(3, 10),
 )
-FROZEN = (shifted_normals(1), BERNOULLI)
+GAUSSIANS = (shifted_normals(1), shifted_normals(4))
+FROZEN = (GAUSSIANS[0], BERNOULLI)

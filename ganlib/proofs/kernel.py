@@ -199,6 +199,9 @@ class Proof:
                 step.confirm(earlier)
             except Failed as failure:
                 raise ProofError(f"{self.name}, step {step.name!r}: {failure}") from failure
+            except Exception as error:  # SymPy gives up on a malformed claim in many ways; none of them is a proof
+                reason = f"the claim could not be decided ({type(error).__name__}: {error})"
+                raise ProofError(f"{self.name}, step {step.name!r}: {reason}") from error
             earlier[step.name] = step
         return Report(self.title, tuple((step.name, step.how, step.assumes) for step in self.steps))
 
@@ -208,6 +211,6 @@ class Proof:
         return replace(self, steps=tuple(altered if step.name == name else step for step in self.steps))
 
     def _repr_markdown_(self) -> str:
-        from ganlib.proofs.rendering import to_markdown
+        from ganlib.proofs.rendering import to_markdown  # rendering imports this module
 
         return to_markdown(self)

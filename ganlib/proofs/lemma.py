@@ -30,7 +30,8 @@ def lemma() -> Proof:
     steps = (
         Step(
             "derivative",
-            "For $a, b > 0$ and $0 < y < 1$, differentiate each logarithm. The minus sign is the chain rule on $1 - y$.",
+            "For $a, b > 0$ and $0 < y < 1$, differentiate each logarithm. The minus sign is the chain rule on $1 - "
+            "y$.",
             eq(Derivative(f, y), slope),
             Identity(),
         ),
@@ -84,7 +85,8 @@ def lemma() -> Proof:
         ),
         Step(
             "only-maximum",
-            "The curvature is strictly negative, so the inequality is strict at every other $y$: the maximiser is unique.",
+            "The curvature is strictly negative, so the inequality is strict at every other $y$: the maximiser is "
+            "unique.",
             Lt(f, at_best, evaluate=False),
             Convexity(y, elsewhere=True),
             assumes=("$y \\neq \\frac{a}{a+b}$.",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Derivative, Expr, Function, Integral, Rational, Subs, Symbol, fraction, log, oo
+from sympy import Derivative, Expr, Function, Integral, Mul, Pow, Rational, Subs, Symbol, fraction, log, oo
 from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 
@@ -109,7 +109,7 @@ class KL(Defined):
         return integral(p * log(p / q))
 
     def _latex(self, printer: Any) -> str:
-        return rf"\mathrm{{KL}}\left({density_name(self.args[0])} \,\|\, {density_name(self.args[1])}\right)"
+        return rf"\operatorname{{KL}}\left({density_name(self.args[0])} \,\|\, {density_name(self.args[1])}\right)"
 
 
 class JSD(Defined):
@@ -121,7 +121,7 @@ class JSD(Defined):
         return Rational(1, 2) * KL(p, m) + Rational(1, 2) * KL(q, m)
 
     def _latex(self, printer: Any) -> str:
-        return rf"\mathrm{{JSD}}\left({density_name(self.args[0])} \,\|\, {density_name(self.args[1])}\right)"
+        return rf"\operatorname{{JSD}}\left({density_name(self.args[0])} \,\|\, {density_name(self.args[1])}\right)"
 
 
 class Value(Defined):
@@ -174,6 +174,10 @@ def unfold(expr: Any) -> Any:
     return expr.replace(explicit, lambda node: node.doit())
 
 
+# What stands for one number: an integral, or a term defined by one.
+_TOTALS = (Integral, Expect, KL, JSD, Value, Criterion, Gradient)
+
+
 class _Printer(LatexPrinter):  # type: ignore[misc]  # sympy is untyped
     """LaTeX as the paper writes it: densities by name, integrals without limits, logarithms without clutter."""
 
@@ -194,6 +198,27 @@ class _Printer(LatexPrinter):  # type: ignore[misc]  # sympy is untyped
             return rf"\partial_{{\theta}} {self._print(expr.expr)}"
         return str(super()._print_Derivative(expr))
 
+    def _as_ordered_terms(self, expr: Any, order: Any = None) -> Any:
+        # As the paper writes sums: a constant before integrals and divergences (-log 4 + 2 JSD), and apart from that
+        # no leading minus sign where another term can lead.
+        def rank(term: Any) -> tuple[bool, bool]:
+            constant = not term.free_symbols and not term.has(*_TOTALS)
+            return not (constant and expr.has(*_TOTALS)), bool(term.could_extract_minus_sign())
+
+        return sorted(super()._as_ordered_terms(expr, order=order), key=rank)
+
+    def _print_Mul(self, expr: Any) -> str:
+        number, rest = expr.as_coeff_Mul()
+        if not number.is_Integer and rest.has(*_TOTALS):
+            return f"{self._print(number)} {self._print(rest)}"
+        # A density before its logarithm or bracket, as in p(x) log D(x).
+        last = [factor for factor in expr.args if factor.is_Add or isinstance(factor, log)]
+        first = Mul(*[factor for factor in expr.args if factor not in last])
+        if len(last) != 1 or first.is_number or fraction(expr)[1] != 1 or isinstance(first, Integral):
+            return str(super()._print_Mul(expr))
+        body = self._print(last[0])
+        return rf"{self._print(first)} " + (rf"\left({body}\right)" if last[0].is_Add else body)
+
     def _print_Subs(self, expr: Any) -> str:
         values = ",".join(rf"\,{self._print(old)}={self._print(new)}" for old, new in zip(*expr.args[1:], strict=True))
         return rf"\left({self._print(expr.expr)}\right)\Big|_{{{values}}}"
@@ -204,7 +229,7 @@ class _Printer(LatexPrinter):  # type: ignore[misc]  # sympy is untyped
         body = self._print(argument)
         if argument.is_Atom or isinstance(argument, AppliedUndef | Defined):
             return rf"\log{power} {body}"
-        if fraction(argument)[1] != 1:
+        if argument.has(Pow):
             return rf"\log{power}\left({body}\right)"
         return rf"\log{power}({body})"
 
@@ -213,6 +238,6 @@ def to_latex(expr: Expr | Any) -> str:
     r"""The LaTeX of an expression or relation, in the paper's notation.
 
     >>> to_latex(KL(p_data(x), Mixture(p_data(x), p_g(x))))
-    '\\mathrm{KL}\\left(p_{\\mathrm{data}} \\,\\|\\, m\\right)'
+    '\\operatorname{KL}\\left(p_{\\mathrm{data}} \\,\\|\\, m\\right)'
     """
     return str(_Printer().doprint(expr))

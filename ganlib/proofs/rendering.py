@@ -2,47 +2,94 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+from sympy import Add
+
 from ganlib.proofs.kernel import Proof, Step
 from ganlib.proofs.notation import to_latex
 
 _SYMBOL = {"==": "=", "<=": r"\leq", "<": "<", ">=": r"\geq", ">": ">"}
-_ONE_LINE = 60  # printed symbols that fit on one line of a page
+_ACRONYMS = {"jsd": "JSD", "kl": "KL"}
+_LINE = 70  # printed characters that fit on one line of a page
 _SHORT = 14  # a left side so short that a line of its own would gain nothing
 
 
 def _width(latex: str) -> int:
-    """A rough count of the symbols that `latex` puts on the page: commands count once, braces not at all."""
-    count, position = 0, 0
-    while position < len(latex):
-        if latex[position] == "\\":
-            position += 1
-            while position < len(latex) and latex[position].isalpha():
-                position += 1
-        elif latex[position] in "{} ^_":
-            position += 1
-            continue
+    """Roughly how many characters wide `latex` is on the page; a fraction is as wide as its longer half."""
+    latex = re.sub(r"\\(left|right|[Bb]ig|quad|[,;|])", "", latex)
+    latex = re.sub(r"\\(mathrm|operatorname|mathbb)\{(\w+)\}", r"\2", latex)
+    latex = re.sub(r"[_^]\{?([^{}]*?)\}", lambda script: "i" * ((len(script[1]) + 1) // 2), latex)
+    latex = re.sub(r"[_^]\w", "i", latex)
+    while (shorter := re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", _longer_half, latex)) != latex:
+        latex = shorter
+    latex = re.sub(r"\\(theta|partial|nabla|mathbb|int|to|sim)", "o", latex)
+    return len(re.sub(r"[{}\s]", "", re.sub(r"\\[a-zA-Z]+", "log", latex)))
+
+
+def _longer_half(match: re.Match[str]) -> str:
+    return max(match.groups(), key=len)
+
+
+def _lines(expr: Any, room: int = _LINE) -> list[str]:
+    """The LaTeX of `expr`, a sum wider than `room` broken before a plus or minus."""
+    latex = to_latex(expr)
+    if not isinstance(expr, Add) or _width(latex) <= room:
+        return [latex]
+    # Break at the signs of the top level only: count the brackets that are open.
+    depth, pieces = 0, [""]
+    for token in re.split(r"(\\left|\\right|[{}()\[\]]| [+-] )", latex):
+        if token in ("{", "(", "["):
+            depth += 1
+        elif token in ("}", ")", "]"):
+            depth -= 1
+        if depth == 0 and token in (" + ", " - "):
+            pieces.append("")
+        pieces[-1] += token
+    lines = pieces[:1]
+    for piece in pieces[1:]:
+        if _width(lines[-1] + piece) <= room:
+            lines[-1] += piece
         else:
-            position += 1
-        count += 1
-    return count
+            lines.append(piece.strip())
+    return lines
 
 
 def claim_to_latex(step: Step) -> str:
-    """The step's claim as display math: one line if it fits, else aligned at the relation."""
+    """The step's claim as display math: on one line if it fits, else aligned at the relation."""
     relation = getattr(step.claim, "rel_op", None)
     if relation not in _SYMBOL:
         return to_latex(step.claim)
-    left, right, symbol = to_latex(step.claim.lhs), to_latex(step.claim.rhs), _SYMBOL[relation]
-    if _width(left) <= _SHORT or _width(left) + _width(right) <= _ONE_LINE:
-        return f"{left} {symbol} {right}"
-    return rf"\begin{{aligned}} & {left} \\ & \quad {symbol} {right} \end{{aligned}}"
+    symbol, left = _SYMBOL[relation], _lines(step.claim.lhs)
+    taken = _width(left[0])
+    right = _lines(step.claim.rhs, _LINE - taken)
+    if len(left) == 1 and taken <= _SHORT and _width(right[0]) <= _LINE - taken:
+        rows = [f"{left[0]} & {symbol} {right[0]}", *(rf"& \quad {line}" for line in right[1:])]
+    else:
+        right = _lines(step.claim.rhs)
+        rows = [f"& {left[0]}", *(rf"& \qquad {line}" for line in left[1:])]
+        rows += [rf"& \quad {symbol} {right[0]}", *(rf"& \qquad {line}" for line in right[1:])]
+    if len(left) == len(right) == 1 and taken + _width(right[0]) <= _LINE:
+        return f"{left[0]} {symbol} {right[0]}"
+    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+
+def heading(name: str) -> str:
+    """A step's name as a heading: words instead of hyphens.
+
+    >>> heading("jsd-gradient")
+    'JSD gradient'
+    """
+    words = [_ACRONYMS.get(word, word) for word in name.split("-")]
+    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
 
 
 def to_markdown(proof: Proof) -> str:
     """The statement and the numbered steps, each with its assumptions and how it is checked."""
     blocks = [f"**{proof.title}**", proof.statement]
     for number, step in enumerate(proof.steps, 1):
-        blocks.append(f"**{number}. {step.name.replace('-', ' ').capitalize()}.** {step.text}")
+        blocks.append(f"**{number}. {heading(step.name)}.** {step.text}")
         blocks.append(f"$$\n{claim_to_latex(step)}\n$$")
         notes = [f"*Assumes:* {assumption}" for assumption in step.assumes]
         blocks.append("  \n".join([*notes, f"*Checked:* {step.how}."]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sympy import Dummy, Eq, FunctionClass, Ge, Gt, Limit, Lt, Symbol, limit, solve, together
+from sympy import Dummy, Eq, FunctionClass, Ge, Gt, Limit, Lt, S, Symbol, limit, solve, together
 
 from ganlib.proofs.algebra import Failed, parts, require_zero, sign
 from ganlib.proofs.kernel import Step
@@ -137,7 +137,7 @@ class Use:
     """An earlier step as a premise of `Follows`: times `weight`, after the substitution `at`, perhaps integrated."""
 
     name: str
-    weight: Any = 1
+    weight: Any = S.One
     at: tuple[tuple[Any, Any], ...] = ()
     integrate: bool = False
 
@@ -151,7 +151,7 @@ class Follows:
     how = "symbolic"
 
     def confirm(self, claim: Any, earlier: Mapping[str, Step]) -> None:
-        total, kinds = 0, set()
+        total, kinds = S.Zero, set()
         for use in self.uses:
             source = _source(earlier, use.name).claim
             kinds.add("equation" if isinstance(source, Eq) else "strict" if isinstance(source, Gt | Lt) else "weak")
@@ -177,12 +177,17 @@ def _substitute(expr: Any, at: tuple[tuple[Any, Any], ...]) -> Any:
     rules: dict[Any, Any] = {}
     for old, new in at:
         if isinstance(old, FunctionClass):
+            _require_in_range(old(x), new(x))
             expr = expr.replace(old, new)
-            continue
-        if (old.is_positive and sign(new) != 1) or (in_unit_interval(old) and sign(1 - new) != 1):
-            raise Failed(f"{to_latex(new)} is not in the range of {to_latex(old)}")
-        rules[old] = new
+        else:
+            _require_in_range(old, new)
+            rules[old] = new
     return expr.xreplace(rules)
+
+
+def _require_in_range(old: Any, new: Any) -> None:
+    if (old.is_positive and sign(new) != 1) or (in_unit_interval(old) and sign(1 - new) != 1):
+        raise Failed(f"{to_latex(new)} is not known to lie where {to_latex(old)} does")
 
 
 @dataclass(frozen=True)
@@ -230,8 +235,3 @@ class Numerical:
 
     def confirm(self, claim: Any, earlier: Mapping[str, Step]) -> None:
         return None
-
-
-__all__ = [
-    "Chain", "Convexity", "Follows", "Identity", "LimitValue", "Numerical", "OnDisjointSupports", "Root", "Sign", "Use",
-]

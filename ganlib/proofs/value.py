@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sympy import Le, Lt, Subs, log
+from sympy import Le, Lt, S, Subs, log
 
 from ganlib.proofs.families import PUSHFORWARDS
 from ganlib.proofs.kernel import Proof, Step
 from ganlib.proofs.lemma import eq, lemma
 from ganlib.proofs.notation import (
-    D, Expect, G, OptimalD, Value, a, b, integral, p_data, p_g, p_z, x, y, z,
+    D,
+    Expect,
+    G,
+    OptimalD,
+    Value,
+    a,
+    b,
+    integral,
+    p_data,
+    p_g,
+    p_z,
+    x,
+    y,
+    z,
 )
 from ganlib.proofs.rules import Follows, Identity, Numerical, Use
 
 _P, _Q = p_data(x), p_g(x)
 _LEMMA_AT = ((a, _P), (b, _Q), (y, D(x)))
 _PUSHFORWARD = (
-    "the law of the unconscious statistician: $p_g$ is the density of $G(z)$ when $z \\sim p_z$, so an expectation over "
-    "$z$ of a function of $G(z)$ is an expectation over $x \\sim p_g$."
+    "the law of the unconscious statistician: $p_g$ is the density of $G(z)$ when $z \\sim p_z$, so an expectation "
+    "over $z$ of a function of $G(z)$ is an expectation over $x \\sim p_g$."
 )
 
 
@@ -60,8 +73,8 @@ def proposition_1() -> Proof:
         replace(
             maximum,
             name="lemma",
-            text="The integrand has the form of the lemma, which is checked again here: for $a, b > 0$ and every $y$ in "
-            "$(0, 1)$, the bound on the right is the value at $y = \\frac{a}{a+b}$.",
+            text="The integrand has the form of the lemma, which is checked again here: for $a, b > 0$ and every $y$ "
+            "in $(0, 1)$, the bound on the right is the value at $y = \\frac{a}{a+b}$.",
         ),
         Step(
             "pointwise",
@@ -74,7 +87,7 @@ def proposition_1() -> Proof:
             "bound",
             "Integrating over $x$ keeps the inequality. The right side does not depend on $D$.",
             Le(value, integral(at_best), evaluate=False),
-            Follows((Use("one-integral"), Use("pointwise", integrate=True))),
+            Follows((Use("one-integral", weight=S.NegativeOne), Use("pointwise", integrate=True))),
         ),
         Step(
             "optimal-discriminator",
@@ -101,14 +114,20 @@ def proposition_1() -> Proof:
             "unique",
             "So a discriminator that differs from $D^{*}$ where there is mass does strictly worse.",
             Lt(value, optimal_value, evaluate=False),
-            Follows((Use("one-integral"), Use("lemma-strict", at=_LEMMA_AT, integrate=True), Use("attained"))),
+            Follows(
+                (
+                    Use("one-integral", weight=S.NegativeOne),
+                    Use("lemma-strict", at=_LEMMA_AT, integrate=True),
+                    Use("attained"),
+                )
+            ),
             assumes=(differs,),
         ),
         replace(
             lemma().step("zero-a"),
             name="no-data",
-            text="Where $p_{\\mathrm{data}}(x) = 0 < p_g(x)$, the integrand is $b \\log(1 - y)$ with $b = p_g(x)$ and $y = "
-            "D(x)$. Its supremum is $0$, at $y = 0 = D^{*}(x)$.",
+            text="Where $p_{\\mathrm{data}}(x) = 0 < p_g(x)$, the integrand is $b \\log(1 - y)$ with $b = p_g(x)$ and "
+            "$y = D(x)$. Its supremum is $0$, at $y = 0 = D^{*}(x)$.",
         ),
         replace(
             lemma().step("zero-b"),
