@@ -86,11 +86,15 @@ def heading(name: str) -> str:
 
 
 def to_markdown(proof: Proof) -> str:
-    """The statement and the numbered steps, each with its assumptions and how it is checked."""
+    """The statement and the numbered steps, each with its assumptions and any check that is not purely symbolic."""
     blocks = [f"**{proof.title}**", proof.statement]
+    blocks.append("*Every step is checked by SymPy: symbolically, for arbitrary densities, unless it says otherwise.*")
     for number, step in enumerate(proof.steps, 1):
         blocks.append(f"**{number}. {heading(step.name)}.** {step.text}")
         blocks.append(f"$$\n{claim_to_latex(step)}\n$$")
         notes = [f"*Assumes:* {assumption}" for assumption in step.assumes]
-        blocks.append("  \n".join([*notes, f"*Checked:* {step.how}."]))
+        if step.how != "symbolic":
+            notes.append(f"*Checked:* {step.how}.")
+        if notes:
+            blocks.append("  \n".join(notes))
     return "\n\n".join(blocks) + "\n"

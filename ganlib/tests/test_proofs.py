@@ -113,7 +113,7 @@ def test_markdown_shows_every_step_as_latex(name: str) -> None:
         assert f"**{number}. " in page
         assert step.text in page
         assert all(f"*Assumes:* {assumption}" in page for assumption in step.assumes)
-        assert f"*Checked:* {step.how}." in page
+        assert step.how == "symbolic" or f"*Checked:* {step.how}." in page
         for side in (step.claim.lhs, step.claim.rhs):
             assert re.sub(r"\s", "", n.to_latex(side)) in flat
     assert len(math) >= len(proof.steps)
