@@ -157,7 +157,8 @@ def cost(p_data: ArrayLike, p_g: ArrayLike, cell: float = 1.0) -> float:
     """C(G) = max_D V(D, G) = V(D*, G) = -log 4 + 2 JSD(p_data || p_g), in nats, in [-log 4, 0] (Theorem 1).
 
     Computed from its definition, by putting D* into V: that it equals the right-hand side is a theorem, which the
-    tests check. Arguments and errors as in `kl`.
+    tests check. Arguments and errors as in `kl`. The logarithms are taken of the densities: D* itself rounds to 1 where
+    p_g is small but positive, and log(1 - D*) would then be -inf.
 
     Examples
     --------
@@ -166,7 +167,12 @@ def cost(p_data: ArrayLike, p_g: ArrayLike, cell: float = 1.0) -> float:
     >>> cost([1.0, 0.0], [0.0, 1.0])  # disjoint supports: D* is always right
     0.0
     """
-    return value(optimal_discriminator(p_data, p_g), p_data, p_g, cell)
+    p_data, p_g = _pair(p_data, p_g, cell, names=("p_data", "p_g"))
+    total = p_data + p_g
+    log_d_star = _xlogy(p_data, p_data) - _xlogy(p_data, total)
+    log_one_minus_d_star = _xlogy(p_g, p_g) - _xlogy(p_g, total)
+    # At disjoint supports the sum is 0 up to rounding, which may be on the wrong side.
+    return min(float((log_d_star + log_one_minus_d_star).sum() * cell), 0.0)
 
 
 def generator_gradient(

@@ -54,6 +54,14 @@ def test_optimal_discriminator_beats_every_other(pair, d):
     assert theory.value(d[: len(p)], p, q) <= theory.cost(p, q) + 1e-12
 
 
+@pytest.mark.parametrize("m", [3.0, 4.0, 8.0, 30.0])
+def test_cost_is_finite_where_the_optimal_discriminator_rounds_to_one(m):
+    x = np.linspace(-12, m + 12, 8001)
+    p, q, cell = norm.pdf(x), norm.pdf(x, m), x[1] - x[0]
+    assert (theory.optimal_discriminator(p, q) == 1).any()
+    assert theory.cost(p, q, cell) == pytest.approx(-LOG4 + 2 * theory.jsd(p, q, cell), abs=1e-9)
+
+
 def test_optimal_discriminator_is_open_off_the_supports():
     p, q = [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]
     d = theory.optimal_discriminator(p, q)
