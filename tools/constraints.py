@@ -1,4 +1,4 @@
-"""Write constraints.txt: the exact version of everything `.[dev]` installs, on every system and Python we support.
+"""Write constraints.txt: the exact version of everything `.[dev]` installs, on Linux and macOS.
 
     python3.11 tools/constraints.py        (`make constraints`)
 
@@ -14,10 +14,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-# Pure-Python packages that only macOS or only Windows installs: resolved here too, so that they are pinned there.
-ELSEWHERE = ("appnope", "colorama")
+ELSEWHERE = ("appnope",)  # what only macOS installs, pinned from here too
 HEADER = """\
 # The exact versions the book is built and tested with, on Python 3.11, 3.12 and 3.13. pyproject.toml holds the
 # ranges; this file narrows them and installs nothing by itself (pip install -c constraints.txt -e .[dev]).
@@ -30,7 +30,7 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def pins(report: dict) -> list[str]:
+def pins(report: dict[str, Any]) -> list[str]:
     """The sorted ``name==version`` lines of a pip installation report, without the project itself.
 
     Raises
@@ -49,13 +49,14 @@ def pins(report: dict) -> list[str]:
     return sorted(lines)
 
 
-def resolve() -> dict:
+def resolve() -> dict[str, Any]:
     """pip's installation report for ``.[dev]`` as if nothing were installed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
         subprocess.run([*command, "--report", str(path), f"{ROOT}[dev]", *ELSEWHERE], check=True)
-        return json.loads(path.read_text())
+        report: dict[str, Any] = json.loads(path.read_text())
+        return report
 
 
 if __name__ == "__main__":

@@ -52,13 +52,16 @@ choose_python() {
     fi
 }
 
-# Turn what a failed step ($1) wrote to stderr ($2) into the one line a reader can act on.
+# Say in one line what a failed step ($1) that wrote $2 to stderr means for whoever ran it. The space left is looked at
+# too: on a full disk `python -m venv` says only that a command of its own failed.
 explain() {
+    left=$(df -Pk . | awk 'NR == 2 {print $4}')
+    [ "${left:-99999}" -ge 16384 ] || set -- "$1" "No space left"
     case $2 in
     *"No space left"* | *"Errno 28"* | *"uota exceeded"*)
         fail "$1: the disk is full; free some space (df -h . ${TMPDIR:-/tmp}) and run the same command again" ;;
     *"onnection broken"* | *"ConnectionError"* | *"ConnectTimeout"* | *"timed out"* | *"name resolution"* | \
-        *"etwork is unreachable"* | *"ProxyError"* | *"SSLError"*)
+        *"etwork is unreachable"* | *"ProxyError"* | *"SSLError"* | *"from versions: none"*)
         fail "$1: the package index cannot be reached; check the network (and the proxy) and run the same command again" ;;
     *)
         last=$(printf '%s\n' "$2" | grep -i '^error' | tail -n 1)
