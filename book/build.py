@@ -1,0 +1,189 @@
+"""Build the book: execute every chapter whose code changed, render the pages, and fail when anything failed.
+
+    python book/build.py             what `make book` runs
+    python book/build.py --strict    what CI runs: from nothing, and every warning is an error
+
+It adds to `jupyter-book build` what that leaves out. Jupyter Book keys a chapter's stored outputs on the chapter
+alone, so an edited ganlib would leave old outputs; it exits with 0 when a cell raised; and it does not always rewrite a
+page when only its configuration changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# `jupyter-book` without the console script, whose first line breaks when an environment is moved.
+JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# Every kernel prints it. The kernels of this build listen on this machine only and live as long as their chapter.
+CHATTER = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption"
+COMPLAINT = re.compile(r"\b(WARNING|ERROR|SEVERE|CRITICAL): ")
+FULL_DISK = ("No space left on device", "[Errno 28]", "Disk quota exceeded")
+
+
+class BuildError(Exception):
+    """The build failed; the message is the one line to show, naming the remedy."""
+
+
+def digest(root: Path, files: Iterable[Path], *facts: str) -> str:
+    """A hash of the names and contents of ``files`` below ``root`` and of ``facts``."""
+    sha = hashlib.sha256(json.dumps(facts).encode())
+    for path in sorted(set(files)):
+        sha.update(f"\0{path.relative_to(root)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
+    return sha.hexdigest()
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Every file below ``folder`` that a person or a program wrote on purpose."""
+    return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def keys(root: Path) -> dict[str, str]:
+    """What stored work depends on, besides the chapters: ``outputs`` of cells, and ``pages`` made from them."""
+    try:
+        torch = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        torch = "none"
+    settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("GANLIB_")]
+    code = [
+        root / "constraints.txt",
+        *(f for f in below(root / "ganlib") if "tests" not in f.parts),
+        *below(root / "book" / "results"),
+    ]
+    looks = [root / "_config.yml", root / "_toc.yml", *below(root / "book" / "_ext"), *below(root / "book" / "static")]
+    return {
+        "outputs": digest(root, filter(Path.is_file, code), platform.python_version(), torch, *settings),
+        "pages": digest(root, filter(Path.is_file, looks)),
+    }
+
+
+def drop_stale(build: Path, now: dict[str, str]) -> None:
+    """Remove from ``build`` the outputs and pages that no longer follow from their sources."""
+    record = build / "keys.json"
+    try:
+        before = json.loads(record.read_text())
+    except (OSError, ValueError):
+        before = {}
+    if before.get("outputs") != now["outputs"]:
+        shutil.rmtree(build / ".jupyter_cache", ignore_errors=True)
+    # A page whose cell raised is kept by Sphinx as if it were sound: build it again, the others come from the cache.
+    if before != now or failures(build):
+        shutil.rmtree(build / ".doctrees", ignore_errors=True)
+        shutil.rmtree(build / "html", ignore_errors=True)
+    build.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(now))
+
+
+def failures(build: Path) -> dict[str, str]:
+    """The traceback of each chapter in which a cell raised, by the chapter's name."""
+    reports = build / "html" / "reports"
+    found = {}
+    for path in sorted(reports.rglob("*.err.log")):
+        chapter = path.relative_to(reports).as_posix().removesuffix(".err.log")
+        found[chapter] = COLOUR.sub("", path.read_text(encoding="utf-8")).strip()
+    return found
+
+
+def run_jupyter_book(root: Path, *, strict: bool) -> None:
+    """Run Jupyter Book on ``root``, its output passed on line by line; if it fails, what it complained of once more.
+
+    Raises
+    ------
+    BuildError
+        If it exits with anything but 0.
+    """
+    command = [*JUPYTER_BOOK, "build", str(root), *(["-W", "--keep-going"] if strict else [])]
+    # The kernel of this environment, whatever kernels the user has installed elsewhere.
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUNBUFFERED": "1"}
+    full, complaints = False, []
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if CHATTER in line:
+                continue
+            print(line if sys.stdout.isatty() else COLOUR.sub("", line), end="", flush=True)
+            full = full or any(sign in line for sign in FULL_DISK)
+            if COMPLAINT.search(line):
+                complaints.append(COLOUR.sub("", line))
+    if full:
+        raise BuildError(f"the disk is full: free some space (df -h {root} {tempfile.gettempdir()}) and build again")
+    if process.returncode != 0:
+        print(*complaints, sep="", end="", file=sys.stderr)
+        what = f"{len(complaints)} warnings or errors (repeated above)" if complaints else f"code {process.returncode}"
+        raise BuildError(f"Jupyter Book failed with {what}")
+
+
+def build(root: Path, *, strict: bool = False) -> Path:
+    """Build the book in ``root`` into ``root/_build/html``; returns the path of the first page.
+
+    Parameters
+    ----------
+    root
+        The folder with ``_config.yml`` and ``_toc.yml``.
+    strict
+        Start from nothing and take every warning for an error.
+
+    Raises
+    ------
+    BuildError
+        If a cell raised, Sphinx failed, or (``strict``) anything warned.
+    """
+    folder = root / "_build"
+    if strict:
+        shutil.rmtree(folder, ignore_errors=True)
+    drop_stale(folder, keys(root))
+    trouble = None
+    try:
+        run_jupyter_book(root, strict=strict)
+    except BuildError as error:
+        trouble = error
+    failed = failures(folder)
+    for traceback in failed.values():
+        print(f"\n{traceback}\n", file=sys.stderr)
+    if failed:
+        what = "; ".join(f"{chapter}: {traceback.splitlines()[-1]}" for chapter, traceback in failed.items())
+        raise BuildError(f"a cell raised in {what} (traceback above)")
+    if trouble is not None:
+        raise trouble
+    index = folder / "html" / "index.html"
+    if not index.is_file():
+        raise BuildError(f"{index} was not written: is the root page of _toc.yml there?")
+    return index
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--strict", action="store_true", help="from nothing, and every warning is an error")
+    options = parser.parse_args(arguments)
+    try:
+        print(build(ROOT, strict=options.strict))
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        remedy = "is the disk full, or the folder read-only?"
+        print(f"error: {error.filename or ROOT}: {error.strerror}; {remedy}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted; the chapters executed so far are kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""book/build.py on tiny books, with the real Jupyter Book: what fails the build, and what is done again."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+spec = importlib.util.spec_from_file_location("book_build", ROOT / "book" / "build.py")
+book_build = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(book_build)
+
+CHAPTER = """\
+---
+jupytext:
+  text_representation:
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# A chapter
+
+```{code-cell} ipython3
+import sys
+sys.path.insert(0, "..")
+from ganlib.number import number
+with open("../executed", "a") as file:
+    file.write("once\\n")
+print("the number is", number)
+```
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A book of one chapter, which imports a library of one number and counts how often it is executed."""
+    root = tmp_path / "tiny"
+    for folder in ("book", "ganlib"):
+        (root / folder).mkdir(parents=True)
+    (root / "_config.yml").write_text("title: Tiny\nexecute: {execute_notebooks: cache}\n")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters: [{file: book/chapter}]\n")
+    (root / "constraints.txt").write_text("# no pins\n")
+    (root / "ganlib" / "__init__.py").touch()
+    (root / "ganlib" / "number.py").write_text("number = 1\n")
+    (root / "book" / "index.md").write_text("# Tiny\n")
+    (root / "book" / "chapter.md").write_text(CHAPTER)
+    return root
+
+
+def html(root: Path) -> str:
+    return (root / "_build" / "html" / "book" / "chapter.html").read_text()
+
+
+def executed(root: Path) -> int:
+    return len((root / "executed").read_text().splitlines())
+
+
+def test_only_what_changed_is_done_again(tiny: Path) -> None:
+    index = tiny / "_build" / "html" / "index.html"
+    assert book_build.build(tiny) == index
+    assert "url=book/index.html" in index.read_text()  # relative: it works from a file:// address too
+    assert "the number is 1" in html(tiny)
+
+    book_build.build(tiny)
+    assert executed(tiny) == 1
+
+    # An imported library: outputs and pages.
+    (tiny / "ganlib" / "number.py").write_text("number = 2\n")
+    book_build.build(tiny)
+    assert "the number is 2" in html(tiny)
+    assert executed(tiny) == 2
+
+    # The configuration: pages only.
+    config = (tiny / "_config.yml").read_text()
+    (tiny / "_config.yml").write_text(config.replace("Tiny", "Another title"))
+    book_build.build(tiny)
+    assert "Another title" in html(tiny)
+    assert executed(tiny) == 2
+
+
+def test_a_raising_cell_fails_every_build_until_it_is_mended(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(book_build, "ROOT", tiny)
+    (tiny / "book" / "chapter.md").write_text(CHAPTER.replace('print("the', 'print(undefined, "the'))
+    for _ in range(2):  # the second is incremental: there Jupyter Book itself reports success
+        assert book_build.main([]) == 1
+        error = capfd.readouterr().err.splitlines()
+        assert error[-1] == (
+            "error: a cell raised in book/chapter: NameError: name 'undefined' is not defined (traceback above)"
+        )
+        assert any("undefined" in line for line in error[:-1])
+    (tiny / "book" / "chapter.md").write_text(CHAPTER)
+    assert book_build.main([]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == str(tiny / "_build" / "html" / "index.html")
+
+
+def test_a_warning_fails_the_strict_build_only(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with (tiny / "book" / "chapter.md").open("a") as file:
+        file.write("\nSee {ref}`nowhere`.\n")
+    book_build.build(tiny)
+    capfd.readouterr()
+    with pytest.raises(book_build.BuildError, match="failed with 1 warnings or errors"):
+        book_build.build(tiny, strict=True)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.search(r"chapter\.md:\d+: WARNING: undefined label: 'nowhere'", line)
+
+
+def test_the_strict_build_fails_on_a_raising_cell_and_starts_from_nothing(tiny: Path) -> None:
+    left = tiny / "_build" / "html" / "left-over.html"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    book_build.build(tiny, strict=True)
+    assert not left.exists()
+    (tiny / "book" / "chapter.md").write_text(CHAPTER.replace("print(", "1 / 0, print("))
+    with pytest.raises(book_build.BuildError, match="a cell raised in book/chapter: ZeroDivisionError"):
+        book_build.build(tiny, strict=True)
+
+
+def test_keys_follow_what_a_page_is_made_from(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(relative: str) -> set[str]:
+        before = book_build.keys(tiny)
+        path = tiny / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write("more\n")
+        after = book_build.keys(tiny)
+        return {name for name in before if before[name] != after[name]}
+
+    for relative in ("ganlib/number.py", "ganlib/widgets/a.js", "constraints.txt", "book/results/table.json"):
+        assert changed(relative) == {"outputs"}
+    for relative in ("_config.yml", "_toc.yml", "book/static/a.css", "book/_ext/extension.py"):
+        assert changed(relative) == {"pages"}
+    for relative in ("ganlib/__pycache__/number.pyc", "book/chapter.md", "README.md"):
+        assert changed(relative) == set()
+
+    now = book_build.keys(tiny)
+    (tiny / "ganlib" / "number.py").rename(tiny / "ganlib" / "renamed.py")
+    assert book_build.keys(tiny)["outputs"] != now["outputs"]
+    for module, name in ((book_build.platform, "python_version"), (book_build.metadata, "version")):
+        now = book_build.keys(tiny)
+        monkeypatch.setattr(module, name, lambda *_: "another version")
+        assert book_build.keys(tiny)["outputs"] != now["outputs"]
+    now = book_build.keys(tiny)
+    monkeypatch.setenv("GANLIB_DATA", "/elsewhere")
+    assert book_build.keys(tiny)["outputs"] != now["outputs"]
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("import os; print(OSError(28, os.strerror(28))); exit(1)", "the disk is full: free some space"),
+        ("exit(2)", "Jupyter Book failed with code 2"),
+        ("pass", "index.html was not written"),
+    ],
+)
+def test_other_failures_are_one_line(
+    program: str, message: str, tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(book_build, "ROOT", tiny)
+    monkeypatch.setattr(book_build, "JUPYTER_BOOK", [sys.executable, "-c", program])
+    assert book_build.main([]) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
+def test_a_build_folder_that_cannot_be_written_is_one_line(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(book_build, "ROOT", tiny)
+    (tiny / "_build").write_text("a file where the folder should be")
+    assert book_build.main([]) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tiny / '_build'}")
+
+
+PAGE = r"""
+$\pdata$, {eq}`an-equation`, {prf:ref}`a-theorem` and {cite:t}`someone`.
+
+```{math}
+:label: an-equation
+\min_G \max_D \E_{x \sim \pdata} [\log D(x)] + \E_{z \sim \pz} [\log (1 - D(G(z)))]
+- \KL(\pdata \| \pg) - \JSD(\pdata \| \pg)
+```
+
+```{prf:theorem} A theorem
+:label: a-theorem
+It holds.
+```
+
+```{exercise}
+:label: an-exercise
+Prove it.
+```
+
+```{solution} an-exercise
+:class: dropdown
+Like this.
+```
+
+```{bibliography}
+```
+"""
+
+
+def test_the_projects_own_configuration_builds_what_chapters_use_without_a_warning(tmp_path: Path) -> None:
+    root = tmp_path / "own"
+    (root / "book").mkdir(parents=True)
+    for name in ("_ext", "static"):
+        shutil.copytree(ROOT / "book" / name, root / "book" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    mathjax = tmp_path / "cache" / "static-3.2.2" / "mathjax" / "tex-mml-chtml.js"  # no network in this test
+    mathjax.parent.mkdir(parents=True)
+    mathjax.touch()
+    config["sphinx"]["config"]["local_mathjax_cache"] = str(tmp_path / "cache")
+    (root / "_config.yml").write_text(yaml.safe_dump(config))
+    (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters: [{file: book/chapter}]\n")
+    (root / "book" / "references.bib").write_text("@misc{someone, author={Some One}, title={A Title}, year={2014}}\n")
+    (root / "book" / "index.md").write_text("# Home\n")
+    for name in (".pytest_cache/README.md", "README.md", "docs/page.md"):  # pages of other things
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("# Not a chapter\n")
+    noisy = 'import sys\nprint("a result")\nprint("PROGRESS".lower(), file=sys.stderr)'
+    (root / "book" / "chapter.md").write_text(re.sub(r"import sys\n(.|\n)*?```", f"{noisy}\n```", CHAPTER) + PAGE)
+    book_build.build(root, strict=True)
+
+    text = html(root)
+    assert "a result" in text
+    assert "progress" not in text
+    for macro in ("pdata", "pg", "pz", "E", "KL", "JSD"):
+        assert f'"{macro}":' in text
+    # Nothing on the page is loaded from another site.
+    loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]+)\"", text)
+    assert any(address.endswith("ganlib.css") or "ganlib.css?" in address for address in loaded)
+    assert [address for address in loaded if re.match(r"(https?:)?//", address)] == []
+    assert 'data-theme="light"' in text
+    assert "thebe" not in text.lower()

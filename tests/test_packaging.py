@@ -1,0 +1,159 @@
+"""The project's files agree with each other, and what `pip install .` installs is whole."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SUPPORTED = ("3.11", "3.12", "3.13")
+
+spec = importlib.util.spec_from_file_location("constraints_tool", ROOT / "tools" / "constraints.py")
+constraints_tool = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(constraints_tool)
+
+
+def pinned() -> dict[str, Version]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    return {name: Version(version) for name, version in (line.split("==") for line in lines)}
+
+
+def declared() -> Iterator[Requirement]:
+    """Every requirement of the package and of all its extras, the references among extras left out."""
+    for line in chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()):
+        requirement = Requirement(line)
+        if requirement.name != PROJECT["name"]:
+            yield requirement
+
+
+def test_constraints_are_plain_sorted_pins() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert lines == sorted(set(lines))
+    for line in lines:
+        # No address, no marker, no local version such as +cpu: any index on any machine can serve it.
+        assert re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line), line
+        assert canonicalize_name(line.partition("==")[0]) == line.partition("==")[0]
+
+
+@pytest.mark.parametrize("requirement", declared(), ids=str)
+def test_every_declared_dependency_is_pinned_within_its_range(requirement: Requirement) -> None:
+    assert requirement.specifier, "a range, so that a version that never worked is not accepted"
+    assert requirement.specifier.contains(pinned()[canonicalize_name(requirement.name)])
+
+
+def installed_needs(environment: dict[str, str]) -> set[str]:
+    """The names that `.[dev]` pulls in under ``environment``, found by walking the installed metadata."""
+    todo = [(canonicalize_name(requirement.name), frozenset(requirement.extras)) for requirement in declared()]
+    seen = set()
+    while todo:
+        name, extras = todo.pop()
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        try:
+            lines = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:  # wanted on another system only: its own needs cannot be seen here
+            continue
+        for requirement in map(Requirement, lines):
+            if requirement.marker is None or any(
+                requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)
+            ):
+                todo.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
+    return {name for name, _ in seen}
+
+
+@pytest.mark.parametrize("python", SUPPORTED)
+@pytest.mark.parametrize(
+    "system", [("linux", "Linux", "x86_64"), ("linux", "Linux", "aarch64"), ("darwin", "Darwin", "arm64")]
+)
+def test_everything_installed_transitively_is_pinned(python: str, system: tuple[str, str, str]) -> None:
+    platform = dict(zip(("sys_platform", "platform_system", "platform_machine"), system, strict=True))
+    environment = {**default_environment(), **platform, "python_version": python, "python_full_version": f"{python}.0"}
+    assert installed_needs(environment) <= pinned().keys()
+
+
+def test_supported_pythons_are_the_same_everywhere() -> None:
+    classifiers = {line.rpartition(" ")[2] for line in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", line)}
+    assert classifiers == set(SUPPORTED)
+    assert PROJECT["requires-python"] == f">={SUPPORTED[0]}"
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    (conda,) = [line for line in dependencies if isinstance(line, str) and line.startswith("python ")]
+    accepted = SpecifierSet(conda.removeprefix("python "))
+    assert [f"3.{minor}" for minor in range(20) if f"3.{minor}" in accepted] == list(SUPPORTED)
+
+
+def test_conda_installs_what_make_installs() -> None:
+    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
+    assert "pip" in dependencies
+    script = (ROOT / "tools" / "environment.sh").read_text()
+    for line in pip:
+        assert line in script, f"environment.yml passes {line!r} to pip, tools/environment.sh does not"
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_imports(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "ganlib", source / "ganlib", ignore=shutil.ignore_patterns("__pycache__"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    offline = ["--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "wheel", *offline, "--no-build-isolation", "-w", tmp_path, source], check=True)
+    (wheel,) = tmp_path.glob("ganlib-*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert {path.relative_to(source).as_posix() for path in (source / "ganlib").rglob("*") if path.is_file()} <= held
+    assert {"ganlib/py.typed", "ganlib/tests/__init__.py"} <= held
+    assert {name.partition("/")[0] for name in held} == {"ganlib", f"ganlib-{PROJECT['version']}.dist-info"}
+
+    subprocess.run([*pip, "install", *offline, "--target", tmp_path / "site", wheel], check=True)
+    program = (
+        "import importlib, pathlib, pkgutil, sys; sys.path.insert(0, sys.argv[1]); import ganlib\n"
+        "assert pathlib.Path(ganlib.__file__).is_relative_to(sys.argv[1]), ganlib.__file__\n"
+        "for module in pkgutil.walk_packages(ganlib.__path__, 'ganlib.'):\n"
+        "    if '.tests' not in module.name and not module.name.endswith('__main__'):\n"
+        "        importlib.import_module(module.name)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-I", "-c", program, tmp_path / "site"], check=True, cwd=tmp_path, env={**os.environ}
+    )
+
+
+def test_citation_is_valid_and_names_this_version() -> None:
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.citation-file-format"]
+    subprocess.run([*check, ROOT / "CITATION.cff"], check=True, capture_output=True)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
+    assert (ROOT / "LICENSE").read_text().startswith(f"{PROJECT['license']} License")
+
+
+def test_the_constraints_tool_leaves_out_the_project_and_refuses_a_local_version() -> None:
+    def report(**versions: str) -> dict:
+        return {"install": [{"metadata": {"name": name, "version": version}} for name, version in versions.items()]}
+
+    assert constraints_tool.pins(report(zipp="4.1", ganlib="0.1.0", MarkupSafe="3.0", ruamel_yaml="1")) == [
+        "markupsafe==3.0",
+        "ruamel-yaml==1",
+        "zipp==4.1",
+    ]
+    with pytest.raises(ValueError, match=r"torch resolved to the local version 2\.13\.0\+cpu"):
+        constraints_tool.pins(report(torch="2.13.0+cpu"))

@@ -1,0 +1,75 @@
+"""The GitHub workflow is valid, tests what pyproject.toml promises, and publishes only what passed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PATH = ROOT / ".github" / "workflows" / "book.yml"
+WORKFLOW = yaml.safe_load(PATH.read_text())
+TRIGGERS = WORKFLOW[True]  # YAML 1.1 reads the key `on` as a boolean
+JOBS = WORKFLOW["jobs"]
+
+
+def commands(job: str) -> list[str]:
+    return [step["run"] for step in JOBS[job]["steps"] if "run" in step]
+
+
+def check(path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_schema_accepts_it() -> None:
+    result = check(PATH)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_schema_check_can_fail(tmp_path: Path) -> None:
+    broken = tmp_path / "book.yml"
+    broken.write_text(PATH.read_text().replace("runs-on:", "runs-at:"))
+    assert check(broken).returncode != 0
+
+
+def test_every_change_is_tested_on_every_supported_python() -> None:
+    assert {"push", "pull_request"} <= TRIGGERS.keys()
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    supported = [line.rpartition(" ")[2] for line in classifiers if re.search(r":: 3\.\d+$", line)]
+    assert JOBS["test"]["strategy"]["matrix"]["python"] == supported
+    assert commands("test") == [".ci/run test"]
+    # setup-python puts the chosen one first on PATH as `python`; the image has others under other names.
+    assert all(step["env"] == {"PYTHON": "python"} for step in JOBS["test"]["steps"] if "run" in step)
+
+
+def test_the_book_is_built_strictly_and_only_main_publishes_it() -> None:
+    assert commands("book") == [".ci/run check book"]
+    upload = JOBS["book"]["steps"][-1]
+    assert upload["uses"].startswith("actions/upload-pages-artifact@")
+    assert upload["with"]["path"] == "_build/html"
+    deploy = JOBS["deploy"]
+    assert set(deploy["needs"]) == {"test", "book"}
+    assert "github.ref == 'refs/heads/main'" in deploy["if"]
+    assert "github.event_name == 'push'" in deploy["if"]
+
+
+def test_only_the_deploying_job_may_write() -> None:
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert {name for name, job in JOBS.items() if "permissions" in job} == {"deploy"}
+    assert JOBS["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
+
+
+@pytest.mark.parametrize("stage", sorted({word for job in JOBS for line in commands(job) for word in line.split()[1:]}))
+def test_the_stages_it_names_exist(stage: str) -> None:
+    assert f"[{stage}]=" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_ci_run_can_be_executed() -> None:
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
