@@ -1,7 +1,8 @@
 """The Dirac-GAN (Mescheder, Geiger & Nowozin, 2018): the smallest GAN, on which convergence can be watched.
 
-p_data is a point at 0, p_g a point at theta, D's logit is psi x. With f(t) = -log(1 + exp(-t)) the game is
-V = f(psi theta) + f(0): D ascends in psi, G descends in theta. The only equilibrium is (0, 0).
+p_data is a point at 0, p_g a point at theta, and D's logit *for fake* is psi x. With f(t) = -log(1 + exp(-t)), the log
+of the sigmoid, the game is V = f(psi theta) + f(0): D ascends in psi, G descends in theta. The only equilibrium is
+(0, 0).
 """
 
 from __future__ import annotations

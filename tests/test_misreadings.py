@@ -77,7 +77,7 @@ def test_iteration_is_not_an_epoch() -> None:
     reports = list(algorithm1(generator, discriminator, x, z, **players, iterations=iterations, k=k, m=m, every=1))
 
     assert [r.iteration for r in reports] == [1, 2, 3, 4]
-    assert x.sizes == [m] * (k * iterations)  # D's data: k minibatches an iteration, whatever the data set's size
+    assert x.sizes == [m] * (k * iterations)  # D's data: k minibatches an iteration; this source has no size at all
     assert z.sizes == [m] * ((k + 1) * iterations)  # noise for each D step, and fresh noise for G
 
     # The published MNIST schedule counts epochs of 50,000 images in minibatches of 100: its momentum stands still for
@@ -167,9 +167,13 @@ def test_convergence_is_not_guaranteed_dirac_gan_circles() -> None:
 def test_half_is_necessary_not_sufficient() -> None:
     """You may read: "When D(G(z)) reaches 1/2 the generator has succeeded." (algorithm-1, sec-half-is-not-success)
 
-    A weak D also says 1/2. A ring of 8 against one broad Gaussian with its mean: a linear critic is at chance, a critic
-    that sees the radius is not.
+    Necessary: the best D has mean 1/2 on the fakes only if p_g = p_data. Not sufficient: a weak D says 1/2, too. A ring
+    of 8 against one broad Gaussian with its mean: a linear critic is at chance, one that sees the radius is not.
     """
+    for p, q in random_pairs(50):
+        assert p @ theory.optimal_discriminator(p, p) == pytest.approx(0.5, abs=1e-12)
+        assert q @ theory.optimal_discriminator(p, q) < 0.5 - 1e-3
+
     rng = torch.Generator().manual_seed(0)
     real, fake = toys.ring().minibatch(4000, rng), toys.gaussian((0.0, 0.0), math.sqrt(0.5)).minibatch(4000, rng)
     assert count_modes(fake, toys.ring()).high_quality < 0.05  # this generator is bad
@@ -341,13 +345,13 @@ def test_fid_was_published_after_the_paper() -> None:
 def test_frozen_discriminator_collapses_the_generator() -> None:
     """You may read: "What if G is trained too much? Does that happen?" (algorithm-1, sec-too-much-g and sec-helvetica)
 
-    Yes: against a frozen D the best response is all mass at argmax D. Here G has so far missed one mode of the ring. D
-    knows which; G, trained on alone, throws everything there: the Helvetica scenario.
+    Yes: against a frozen D the best response is all mass at argmax D. Here G has so far missed one mode of the ring,
+    and D knows which. G, trained on alone, collapses from every start, there or at a lesser peak of D: Helvetica.
     """
     rng = np.random.default_rng(0)
     d = rng.uniform(0.01, 0.99, 8)
-    at_argmax = np.log(1 - d).min()  # E log(1 - D) is linear in p_g, so its minimum over the simplex is at a corner
-    assert all(q @ np.log(1 - d) >= at_argmax for q in rng.dirichlet(np.ones(8), 500))
+    at_argmax = np.log(1 - d)[d.argmax()]  # E log(1 - D) is linear in p_g: its minimum over the simplex is at a corner
+    assert all(q @ np.log(1 - d) > at_argmax for q in rng.dirichlet(np.ones(8), 500))
 
     ring, broad = toys.ring(std=0.1), toys.gaussian((0.0, 0.0), 1.0)
     seven = toys.Mixture("seven of the eight modes", ring.centres[1:], ring.std)
