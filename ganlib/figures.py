@@ -179,10 +179,7 @@ def training_curves(reports: Sequence[Report], equilibrium: float | None = None)
     left.plot(at, [r.d_loss for r in reports], label="D's loss")
     left.plot(at, [r.g_loss for r in reports], label="G's loss")
     if equilibrium is not None:
-        left.axhline(equilibrium, color="0.4", linewidth=1, linestyle=":")
-        left.annotate(
-            "D's loss at D = 1/2", (at[0], equilibrium), textcoords="offset points", xytext=(2, 3), fontsize=9
-        )
+        left.axhline(equilibrium, color="0.4", linewidth=1, linestyle=":", label="D's loss at D = 1/2")
     left.set(xlabel="iteration", ylabel="loss (nats)")
     right.plot(at, [r.d_real for r in reports], label="D(x), real")
     right.plot(at, [r.d_fake for r in reports], label="D(G(z)), fake")
