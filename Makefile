@@ -4,6 +4,8 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8000
+# Threads that wait sleep: where they spin, as is OpenMP's habit, small networks crawl as soon as a core is shared.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
 .PHONY: help environment book strict test check serve constraints clean
