@@ -4,8 +4,8 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8000
-# Threads that wait sleep: where they spin, as is OpenMP's habit, small networks crawl as soon as a core is shared.
-export OMP_WAIT_POLICY ?= PASSIVE
+# Waiting threads soon go to sleep: where they spin for long, OpenMP's habit, training crawls once a core is shared.
+export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
 .PHONY: help environment book strict test check serve constraints clean

@@ -107,8 +107,8 @@ def run_jupyter_book(root: Path, *, strict: bool) -> None:
     """
     command = [*JUPYTER_BOOK, "build", str(root), *(["-W", "--keep-going"] if strict else [])]
     # The kernel of this environment, whatever kernels the user has installed elsewhere.
-    # Threads that wait sleep: where they spin, as is OpenMP's habit, small networks crawl as soon as a core is shared.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUNBUFFERED": "1"}
+    # Waiting threads soon go to sleep: where they spin for long, OpenMP's habit, training crawls once a core is shared.
+    environment = {"GOMP_SPINCOUNT": "1000", **os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUNBUFFERED": "1"}
     full, complaints = False, []
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
