@@ -95,40 +95,39 @@ def algorithm1(
     def run() -> Iterator[Report]:
         rng = torch.Generator(device).manual_seed(seed)
         dropout = _PrivateRandomness(seed, device)
-        bar = tqdm(total=iterations, disable=not progress, desc="Algorithm 1")
-        for start in range(0, iterations, every):
-            stop = min(start + every, iterations)
-            statistics = torch.zeros(4, device=device)  # on the device until the report: no host sync in the loop
-            with dropout:
-                for done in range(start, stop):
-                    if schedule is not None:
-                        schedule(done)
+        with tqdm(total=iterations, disable=not progress, desc="Algorithm 1") as bar:
+            for start in range(0, iterations, every):
+                stop = min(start + every, iterations)
+                statistics = torch.zeros(4, device=device)  # on the device until the report: no host sync in the loop
+                with dropout:
+                    for done in range(start, stop):
+                        if schedule is not None:
+                            schedule(done)
 
-                    for _ in range(k):  # k steps for D, each on fresh minibatches of noise and of data
-                        z = latent.minibatch(m, rng)
-                        x = data.minibatch(m, rng)
-                        with torch.no_grad():
-                            fake = generator(z)
-                        real_logits, fake_logits = discriminator(x), discriminator(fake)
-                        d_loss = discriminator_loss(real_logits, fake_logits, reduction)
-                        _descend(d_optimiser, d_loss)  # D's loss is -V, so this ascends V
+                        for _ in range(k):  # k steps for D, each on fresh minibatches of noise and of data
+                            z = latent.minibatch(m, rng)
+                            x = data.minibatch(m, rng)
+                            with torch.no_grad():
+                                fake = generator(z)
+                            real_logits, fake_logits = discriminator(x), discriminator(fake)
+                            d_loss = discriminator_loss(real_logits, fake_logits, reduction)
+                            _descend(d_optimiser, d_loss)  # D's loss is -V, so this ascends V
 
-                    z = latent.minibatch(m, rng)  # one step for G, on a fresh minibatch of noise
-                    with _frozen(discriminator):
-                        g_loss = g_loss_of(discriminator(generator(z)))
-                        _descend(g_optimiser, g_loss)
+                        z = latent.minibatch(m, rng)  # one step for G, on a fresh minibatch of noise
+                        with _frozen(discriminator):
+                            g_loss = g_loss_of(discriminator(generator(z)))
+                            _descend(g_optimiser, g_loss)
 
-                    d_real, d_fake = real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
-                    statistics += torch.stack([d_loss, g_loss, d_real, d_fake]).detach()
-                    bar.update()
-            means = (statistics / (stop - start)).tolist()
-            if not all(map(math.isfinite, means)):
-                raise FloatingPointError(
-                    f"a loss stopped being finite between iterations {start + 1} and {stop} "
-                    f"(D's {means[0]}, G's {means[1]}): lower the learning rate"
-                )
-            yield Report(stop, *means)
-        bar.close()
+                        d_real, d_fake = real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
+                        statistics += torch.stack([d_loss, g_loss, d_real, d_fake]).detach()
+                        bar.update()
+                means = (statistics / (stop - start)).tolist()
+                if not all(map(math.isfinite, means)):
+                    raise FloatingPointError(
+                        f"a loss stopped being finite between iterations {start + 1} and {stop} "
+                        f"(D's {means[0]}, G's {means[1]}): lower the learning rate"
+                    )
+                yield Report(stop, *means)
 
     return run()
 

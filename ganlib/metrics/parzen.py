@@ -106,19 +106,10 @@ def evaluate(
     Arguments, errors: as `log_likelihoods`.
     """
     sigmas = tuple(sigmas)
-    sweep = log_likelihoods(samples, valid, sigmas).mean(1)
-    sigma = sigmas[int(sweep.argmax())]
-    scores = log_likelihoods(samples, test, [sigma])[0]
-    return ParzenResult(
-        sigma=sigma,
-        mean=scores.mean().item(),
-        standard_error=(scores.std(correction=0) / math.sqrt(len(test))).item(),
-        sigmas=sigmas,
-        sweep=tuple(sweep.tolist()),
-        samples=len(samples),
-        valid=len(valid),
-        test=len(test),
-    )
+    _check(samples, test, sigmas)  # before the sweep, which is most of the work
+    sweep = log_likelihoods(samples, valid, sigmas).mean(1).tolist()
+    sigma = sigmas[sweep.index(max(sweep))]
+    return _result(sigma, log_likelihoods(samples, test, [sigma])[0], sigmas, sweep, len(samples), len(valid))
 
 
 def evaluate_original(
@@ -144,18 +135,16 @@ def evaluate_original(
         return torch.cat(out) - math.log(n) - dim * math.log(sigma * math.sqrt(2 * math.pi))
 
     sweep = [scores(valid, sigma).mean().item() for sigma in sigmas]
-    sigma = sigmas[max(range(len(sigmas)), key=sweep.__getitem__)]
-    found = scores(test, sigma)
-    return ParzenResult(
-        sigma,
-        found.mean().item(),
-        (found.std(correction=0) / math.sqrt(len(test))).item(),
-        tuple(sigmas),
-        tuple(sweep),
-        len(samples),
-        len(valid),
-        len(test),
-    )
+    sigma = sigmas[sweep.index(max(sweep))]
+    return _result(sigma, scores(test, sigma), tuple(sigmas), sweep, len(samples), len(valid))
+
+
+def _result(
+    sigma: float, scores: Tensor, sigmas: tuple[float, ...], sweep: list[float], samples: int, valid: int
+) -> ParzenResult:
+    """The protocol's figures from the test images' log densities at the chosen width."""
+    standard_error = (scores.std(correction=0) / math.sqrt(len(scores))).item()
+    return ParzenResult(sigma, scores.mean().item(), standard_error, sigmas, tuple(sweep), samples, valid, len(scores))
 
 
 def _check(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] | list[float]) -> tuple[Tensor, Tensor]:

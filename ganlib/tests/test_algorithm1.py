@@ -184,6 +184,20 @@ def test_learns_a_gaussian():
     assert last.d_loss == pytest.approx(math.log(4), abs=0.15)
 
 
+def test_the_progress_bar_is_closed_when_the_reader_stops_early(monkeypatch):
+    import ganlib.algorithm1 as module
+
+    bars, real_bar = [], module.tqdm
+    monkeypatch.setattr(module, "tqdm", lambda **settings: bars.append(real_bar(**settings)) or bars[-1])
+    generator, discriminator = pair()
+    run = algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator),
+                     iterations=100, every=5, progress=True)  # fmt: skip
+    next(run)
+    assert (bars[0].n, bars[0].disable) == (5, False)
+    run.close()
+    assert bars[0].disable  # tqdm's mark of a closed bar
+
+
 def test_divergence_stops_at_the_next_report_and_says_where():
     generator, discriminator = pair()
     with pytest.raises(FloatingPointError, match="between iterations 1 and 5"):

@@ -93,3 +93,9 @@ def test_a_tiny_sigma_is_a_disaster_and_is_reported_not_hidden(digits):
 def test_bad_input_is_refused_by_name(samples, points, sigmas, says):
     with pytest.raises(ValueError, match=says):
         parzen.log_likelihoods(samples, points, sigmas)
+
+
+def test_a_misshapen_test_set_is_refused_before_the_sweep(monkeypatch):
+    monkeypatch.setattr(parzen, "log_likelihoods", lambda *_: pytest.fail("the sweep was started"))
+    with pytest.raises(ValueError, match=r"\(3, 2\).*\(3, 4\)"):
+        parzen.evaluate(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3, 4))
