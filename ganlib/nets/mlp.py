@@ -7,6 +7,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ganlib.nets.layers import Affine
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": lambda: nn.LeakyReLU(0.2),
@@ -39,6 +41,8 @@ class MLP(nn.Module):
     torch.Size([5])
     """
 
+    per_sample = True  # samples do not meet: real and generated ones may go through together
+
     def __init__(self, sizes: Sequence[int], activation: str = "relu", squeeze: bool | None = None) -> None:
         super().__init__()
         sizes = tuple(sizes)
@@ -48,7 +52,7 @@ class MLP(nn.Module):
             raise ValueError(f"no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
-            layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
+            layers += [Affine(inputs, outputs), ACTIVATIONS[activation]()]
         self.layers = nn.Sequential(*layers[:-1])
         self.squeeze = sizes[-1] == 1 if squeeze is None else squeeze
 

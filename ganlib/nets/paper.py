@@ -1,106 +1,187 @@
-"""The paper's MNIST pair: a rectifier-sigmoid generator and a maxout discriminator with dropout.
+"""The paper's fully connected networks: rectifier and sigmoid generators, maxout discriminators with dropout.
 
-Sizes, initialisation and dropout are those of the configuration files published with the paper.
+Sizes, initialisation and dropout are those of the configuration files published with the paper, for MNIST, the Toronto
+Face Database (TFD) in its two stages, and fully connected CIFAR-10. The convolutional pair is in `ganlib.nets.cifar`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ganlib.nets.layers import Affine, Dropout, Maxout
+
 PIXELS = 28 * 28
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "sigmoid": torch.sigmoid,
+    "linear": lambda x: x,
+}
 
 
 class PaperGenerator(nn.Module):
-    """G of the paper's MNIST experiment: z -> 1200 ReLU -> 1200 ReLU -> 784 sigmoid.
+    """G of the paper's experiments: z -> ReLU layer -> ReLU or sigmoid layer -> sigmoid or linear pixels.
+
+    The defaults are MNIST's 100-1200-1200-784. Weights start at U(-.05, .05), biases at 0 unless said otherwise.
 
     Parameters
     ----------
     latent_dim : length of z, 100 in the paper.
-    hidden : width of the two hidden layers, 1200 in the paper.
-    pixel_means : (784,) training-set pixel means in [0, 1], or None. The original starts the output bias at their
-        logit, so that an untrained G already emits the average digit.
+    hidden : width of the two hidden layers: 1200 for MNIST, 8000 for TFD and CIFAR-10.
+    pixel_means : (outputs,) training-set pixel means in [0, 1], or None. The original starts the output bias at their
+        logit, so that an untrained G already emits the average image. Sigmoid outputs only.
+    outputs : pixels of an image.
+    second : activation of the second hidden layer: "relu" for MNIST, "sigmoid" for TFD and CIFAR-10.
+    second_bias : where its bias starts: -2 for TFD.
+    output : "sigmoid" for images in [0, 1], "linear" for normalised ones.
+    output_range : output weights start at U(-output_range, output_range): .05, or .5 for CIFAR-10.
+    nonzero : if positive, output weights start sparse instead: each unit has this many incoming weights drawn from
+        N(0, 1), the others 0. 100 for TFD.
 
     Raises
     ------
     ValueError
-        If a size is not positive or ``pixel_means`` has another shape or range.
+        If a size is not positive, an activation is unknown, ``nonzero`` is not in [0, hidden], or ``pixel_means`` has
+        another shape or range or comes with a linear output.
+
+    Examples
+    --------
+    >>> PaperGenerator(hidden=16, outputs=9, second="sigmoid", output="linear")(torch.zeros(2, 100)).shape
+    torch.Size([2, 9])
     """
 
-    def __init__(self, latent_dim: int = 100, hidden: int = 1200, pixel_means: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        hidden: int = 1200,
+        pixel_means: Tensor | None = None,
+        *,
+        outputs: int = PIXELS,
+        second: str = "relu",
+        second_bias: float = 0.0,
+        output: str = "sigmoid",
+        output_range: float = 0.05,
+        nonzero: int = 0,
+    ) -> None:
         super().__init__()
-        _positive(latent_dim=latent_dim, hidden=hidden)
+        _positive(latent_dim=latent_dim, hidden=hidden, outputs=outputs)
+        for name, activation in (("second", second), ("output", output)):
+            if activation not in ACTIVATIONS:
+                raise ValueError(f"{name} is {activation!r}; there are {', '.join(ACTIVATIONS)}")
+        if not 0 <= nonzero <= hidden:
+            raise ValueError(f"nonzero is {nonzero}; an output unit has {hidden} incoming weights: give 0 to {hidden}")
+        if pixel_means is not None and output != "sigmoid":
+            raise ValueError(f"pixel_means start the bias of a sigmoid output, not of a {output} one; leave them out")
         self.latent_dim = latent_dim
-        self.hidden1 = nn.Linear(latent_dim, hidden)
-        self.hidden2 = nn.Linear(hidden, hidden)
-        self.output = nn.Linear(hidden, PIXELS)
-        for layer in (self.hidden1, self.hidden2, self.output):
-            nn.init.uniform_(layer.weight, -0.05, 0.05)
-            nn.init.zeros_(layer.bias)
+        self.second, self.last = ACTIVATIONS[second], ACTIVATIONS[output]
+        self.hidden1 = Affine(latent_dim, hidden)
+        self.hidden2 = Affine(hidden, hidden)
+        self.output = Affine(hidden, outputs)
+        start(self.hidden1, 0.05)
+        start(self.hidden2, 0.05, second_bias)
+        start(self.output, output_range)
+        if nonzero:
+            _sparse(self.output, nonzero)
         if pixel_means is not None:
             self._start_at(pixel_means)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map z (m, latent_dim) to images (m, 784) in (0, 1)."""
-        h = functional.relu(self.hidden2(functional.relu(self.hidden1(z))))
-        return torch.sigmoid(self.output(h))
+        """Map z (m, latent_dim) to images (m, outputs), in (0, 1) for sigmoid outputs."""
+        h = self.second(self.hidden2(functional.relu(self.hidden1(z))))
+        return self.last(self.output(h))
 
     def _start_at(self, means: Tensor) -> None:
-        if means.shape != (PIXELS,) or means.min() < 0 or means.max() > 1:
+        pixels = self.output.out_features
+        if means.shape != (pixels,) or means.min() < 0 or means.max() > 1:
             raise ValueError(
                 f"pixel_means has shape {tuple(means.shape)} and range [{means.min():g}, {means.max():g}]; "
-                f"it must be ({PIXELS},) in [0, 1]"
+                f"it must be ({pixels},) in [0, 1]"
             )
-        # A pixel that is 0 in every image has logit -inf; 1e-4 is far below one grey level in 255.
-        self.output.bias.data.copy_(torch.logit(means.float(), eps=1e-4))
+        # A pixel that is 0 in every image has logit -inf; the original clips the means at 1e-7 too.
+        self.output.bias.data.copy_(torch.logit(means.float(), eps=1e-7))
 
 
-class Maxout(nn.Module):
-    """Maxout layer: the largest of ``pieces`` affine maps, for each unit (Goodfellow et al., 2013).
+class StackedGenerator(nn.Module):
+    """G of the paper's TFD experiment, stage 2: z -> 8000 ReLU -> sigmoid layer -> the generator trained in stage 1.
 
-    Maps (m, inputs) to (m, units).
+    The new front emits what the trained generator took as its latent, now in (0, 1). All of it trains.
+
+    Parameters
+    ----------
+    back : the generator of stage 1; its ``latent_dim`` is the width of the front's sigmoid layer (bias -2 at first).
+    latent_dim, hidden : length of z and width of the front's hidden layer, 100 and 8000 in the paper.
     """
 
-    def __init__(self, inputs: int, units: int, pieces: int) -> None:
+    def __init__(self, back: PaperGenerator, latent_dim: int = 100, hidden: int = 8000) -> None:
         super().__init__()
-        _positive(inputs=inputs, units=units, pieces=pieces)
-        self.pieces = pieces
-        self.affine = nn.Linear(inputs, units * pieces)
+        _positive(latent_dim=latent_dim, hidden=hidden)
+        self.latent_dim = latent_dim
+        self.hidden1 = Affine(latent_dim, hidden)
+        self.hidden2 = Affine(hidden, back.latent_dim)
+        self.back = back
+        start(self.hidden1, 0.05)
+        start(self.hidden2, 0.05, -2.0)
 
-    def forward(self, x: Tensor) -> Tensor:
-        pieces: Tensor = self.affine(x).unflatten(-1, (-1, self.pieces))
-        return pieces.amax(-1)
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (m, latent_dim) to images (m, outputs) of the generator behind."""
+        h = torch.sigmoid(self.hidden2(functional.relu(self.hidden1(z))))
+        x: Tensor = self.back(h)
+        return x
 
 
 class MaxoutDiscriminator(nn.Module):
-    """D of the paper's MNIST experiment: maxout 240x5 -> maxout 240x5 -> one logit, with dropout.
+    """D of the paper's experiments: maxout layer -> maxout layer -> one logit, with dropout.
 
     Dropout keeps .8 of the pixels and .5 of the inputs of every later layer, the output unit's included, and rescales
-    by 1/keep. The generator has none. Call ``eval()`` to switch it off.
+    by 1/keep. The generator has none. Call ``eval()`` to switch it off. Weights start at U(-.005, .005), biases at 0.
 
     Parameters
     ----------
     inputs : number of pixels.
-    units, pieces : maxout units a layer and affine maps a unit, 240 and 5 in the paper.
+    units, pieces : maxout units a layer and affine maps a unit: 240 and 5 for MNIST, 1200 and 5 for TFD, 1600 and 5
+        for CIFAR-10.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive.
     """
+
+    per_sample = True  # samples do not meet: real and generated ones may go through together
 
     def __init__(self, inputs: int = PIXELS, units: int = 240, pieces: int = 5) -> None:
         super().__init__()
+        self.pixels = Dropout(0.8)
         self.hidden1 = Maxout(inputs, units, pieces)
+        self.dropout1 = Dropout(0.5)
         self.hidden2 = Maxout(units, units, pieces)
-        self.output = nn.Linear(units, 1)
+        self.dropout2 = Dropout(0.5)
+        self.output = Affine(units, 1)
         for layer in (self.hidden1.affine, self.hidden2.affine, self.output):
-            nn.init.uniform_(layer.weight, -0.005, 0.005)
-            nn.init.zeros_(layer.bias)
+            start(layer, 0.005)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (m, ...) with ``inputs`` pixels each, in [0, 1], to logits (m,)."""
-        h = functional.dropout(x.flatten(1), 0.2, self.training)
-        h = functional.dropout(self.hidden1(h), 0.5, self.training)
-        h = functional.dropout(self.hidden2(h), 0.5, self.training)
-        logit: Tensor = self.output(h)
+        """Map images (m, ...) with ``inputs`` pixels each to logits (m,)."""
+        h = self.dropout1(self.hidden1(self.pixels(x.flatten(1))))
+        logit: Tensor = self.output(self.dropout2(self.hidden2(h)))
         return logit.squeeze(-1)
+
+
+def start(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, weight_range: float, bias: float = 0.0) -> None:
+    """Initialise a layer as the original did: weights U(-weight_range, weight_range), one value for every bias."""
+    nn.init.uniform_(layer.weight, -weight_range, weight_range)
+    if layer.bias is not None:
+        nn.init.constant_(layer.bias, bias)
+
+
+def _sparse(layer: nn.Linear, nonzero: int) -> None:
+    """Weights 0 except ``nonzero`` distinct ones into each unit, drawn from N(0, 1)."""
+    weight = layer.weight.data
+    inputs = torch.rand_like(weight).topk(nonzero, dim=1).indices
+    weight.zero_().scatter_(1, inputs, torch.randn(inputs.shape, device=weight.device))
 
 
 def _positive(**sizes: int) -> None:

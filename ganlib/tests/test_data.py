@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+import scipy.io
 import torch
 
 from ganlib import data
@@ -104,6 +105,121 @@ def test_cifar10_is_read_from_npz_and_from_the_binary_version(tmp_path, monkeypa
     assert torch.equal(data.load("cifar10", "valid").pixels, torch.from_numpy(images[40_000:]))
 
 
+def write_tfd(folder, n=60):
+    """A file in the format of the Toronto Face Database: MATLAB 5 arrays, five folds, label -1 where there is none."""
+    rng = np.random.default_rng(0)
+    folds = np.stack([rng.permutation(np.repeat([0, 1, 2, 3], n // 4)) for _ in range(5)], axis=1).astype(np.uint8)
+    folds[folds[:, 0] == 0] = 0  # the unlabelled images are the same in every fold of the real file
+    labels = np.where(folds[:, 0] == 0, -1, rng.integers(1, 8, n)).astype(np.int16)
+    arrays = {
+        "images": rng.integers(0, 256, (n, 48, 48), dtype=np.uint8),
+        "labs_ex": labels[:, None],
+        "labs_id": np.arange(n)[:, None],
+        "folds": folds,
+    }
+    scipy.io.savemat(folder / "TFD_48x48.mat", arrays, do_compression=True)
+    return arrays
+
+
+def test_tfd_is_read_by_fold_and_trains_on_the_unlabelled_images(tmp_path):
+    arrays = write_tfd(tmp_path)
+    for split, code in (("train", 0), ("valid", 2), ("test", 3)):
+        faces, rows = data.load("tfd", split, tmp_path), arrays["folds"][:, 0] == code
+        assert torch.equal(faces.pixels, torch.from_numpy(arrays["images"][rows][:, None]))
+        assert faces.labels.tolist() == arrays["labs_ex"][rows, 0].tolist()
+        assert faces.pixels.shape[1:] == (1, 48, 48)
+    assert (data.load("tfd", "train", tmp_path).labels == -1).all()
+    third = data._tfd("valid", tmp_path, False, fold=3)
+    assert torch.equal(third.pixels[:, 0], torch.from_numpy(arrays["images"][arrays["folds"][:, 2] == 2]))
+
+
+def test_missing_tfd_says_whom_to_ask(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"on request.*Susskind.*GANLIB_DATA"):
+        data.load("tfd", root=tmp_path, download=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"images": np.zeros((3, 96, 96), np.uint8), "labs_ex": np.zeros((3, 1)), "folds": np.zeros((3, 5))}, "96, 96"),
+        ({"images": np.zeros((3, 48, 48)), "labs_ex": np.zeros((3, 1)), "folds": np.zeros((3, 5))}, "float64"),
+        ({"faces": np.zeros((3, 48, 48), np.uint8)}, "TFD has images"),
+        (b"no MATLAB file at all" * 20, "is no MATLAB file"),
+        (b"", "is no MATLAB file"),
+    ],
+)
+def test_other_files_of_that_name_are_refused(tmp_path, content, says):
+    file = tmp_path / "TFD_48x48.mat"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        scipy.io.savemat(file, content)
+    with pytest.raises(ValueError, match=says):
+        data.load("tfd", root=tmp_path)
+
+
+def test_truncated_tfd_is_refused(tmp_path):
+    write_tfd(tmp_path)
+    file = tmp_path / "TFD_48x48.mat"
+    whole = file.read_bytes()
+    for length in (60, 200, len(whole) // 2, len(whole) - 10):
+        file.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"TFD_48x48\.mat"):
+            data.load("tfd", root=tmp_path)
+
+
+def random_images(n, channels=3, side=8):
+    pixels = torch.from_numpy(np.random.default_rng(n).integers(0, 256, (n, channels, side, side), dtype=np.uint8))
+    return data.Images("noise", "train", "random", pixels, torch.zeros(n, dtype=torch.int64))
+
+
+def test_normalised_images_have_mean_0_and_the_norm_asked_for():
+    images = random_images(20)
+    rows = images.pixels.double().flatten(1).numpy()
+    centred = rows - rows.mean(1, keepdims=True)
+    expected = torch.from_numpy(55 * centred / np.linalg.norm(centred, axis=1, keepdims=True))
+    normalised = images.normalised(55.0)
+    torch.testing.assert_close(normalised.flattened().floats().double(), expected, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(normalised.floats().flatten(1).norm(dim=1), torch.full((20,), 55.0))
+    assert torch.equal(images.scaled(-1, 1).normalised().scaled(0, 1).floats(), images.floats())  # the last call counts
+    assert "mean 0 and norm 55" in repr(normalised)
+
+
+@pytest.mark.parametrize("level", [0, 77, 255])
+def test_a_constant_image_normalises_to_0(level):
+    images = random_images(3)
+    images.pixels[1] = level
+    for size in (8, 13):
+        out = images.normalised().resized(size).floats()
+        assert (out[1] == 0).all()
+        assert out.isfinite().all()
+        torch.testing.assert_close(out[[0, 2]].flatten(1).norm(dim=1), torch.full((2,), 55.0))
+
+
+def test_enlarged_images_interpolate_between_the_centres_of_pixels():
+    images = random_images(4, 1, 4)
+    out = images.resized(8).floats() * 255
+    levels = images.pixels.double().numpy()
+    centres = np.clip((np.arange(8) + 0.5) / 2 - 0.5, 0, 3)  # of the new pixels, in old ones; the border repeats
+    low = np.minimum(centres.astype(int), 2)
+    part = centres - low
+    rows = levels[:, :, low] * (1 - part)[:, None] + levels[:, :, low + 1] * part[:, None]
+    expected = rows[..., low] * (1 - part) + rows[..., low + 1] * part
+    torch.testing.assert_close(out.double(), torch.from_numpy(expected), atol=1e-3, rtol=0)
+    assert images.resized(8).minibatch(5, torch.Generator().manual_seed(0)).shape == (5, 1, 8, 8)
+    assert "resized to 8x8" in repr(images.resized(8))
+    # Made smaller, they are averaged rather than sampled: a fine chequerboard becomes grey.
+    board = (torch.arange(8)[:, None] + torch.arange(8)) % 2 * 255
+    fine = data.Images("board", "train", "drawn", board.to(torch.uint8)[None, None], torch.zeros(1, dtype=torch.int64))
+    assert (fine.resized(2).floats() - 0.5).abs().max() < 0.05
+
+
+def test_the_mean_image_is_that_of_the_images_as_handed_out():
+    images = random_images(5000, 1, 3)  # more than one block
+    for handed_out in (images, images.flattened().scaled(-1, 1), images.resized(5), images.normalised()):
+        torch.testing.assert_close(handed_out.mean(), handed_out.floats().double().mean(0).float())
+
+
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
 def test_missing_files_are_an_error_that_says_how_to_get_them(tmp_path, name):
     with pytest.raises(FileNotFoundError, match=r"download=True.*GANLIB_DATA"):
@@ -146,6 +262,8 @@ def test_other_digits_are_noticed(monkeypatch, unread_digits):
         (lambda d: data.load("digits", "dev"), r"'dev'.*train, valid, test"),
         (lambda d: d.scaled(1, 1), r"\[1, 1\] is empty"),
         (lambda d: d.first(0), "first 0 of 500"),
+        (lambda d: d.resized(0), "size is 0"),
+        (lambda d: d.normalised(0.0), "norm is 0"),
         (lambda d: data.Images("x", "y", "z", torch.zeros(3, 1, 2, 2), torch.zeros(3)), "float32"),
         (lambda d: data.Images("x", "y", "z", d.pixels, d.labels[:3]), r"\(3,\) labels for 500"),
     ],

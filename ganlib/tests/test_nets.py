@@ -8,13 +8,19 @@ from torch import nn
 
 from ganlib.nets import (
     MLP,
+    BatchNormGenerator,
     DCGANDiscriminator,
     DCGANGenerator,
+    DeconvGenerator,
     Maxout,
+    MaxoutConv,
+    MaxoutConvDiscriminator,
     MaxoutDiscriminator,
     PaperGenerator,
+    StackedGenerator,
     count_parameters,
 )
+from ganlib.nets.layers import Dropout
 
 
 def test_paper_pair_has_the_papers_sizes():
@@ -40,23 +46,167 @@ def test_paper_pair_has_the_papers_initialisation():
     torch.testing.assert_close(generator(torch.zeros(1, 100))[0], means, atol=2e-4, rtol=0)
 
 
-def test_maxout_is_the_largest_of_its_pieces():
-    layer, x = Maxout(4, 3, 5), torch.randn(7, 4)
-    weight, bias = layer.affine.weight.view(3, 5, 4), layer.affine.bias.view(3, 5)
-    expected = torch.stack([(weight[u] @ x.T + bias[u][:, None]).max(0).values for u in range(3)], dim=1)
+def face_generator(latent_dim=100, hidden=8000, outputs=2304, nonzero=100):
+    return PaperGenerator(latent_dim, hidden, outputs=outputs, second="sigmoid", second_bias=-2.0, nonzero=nonzero)
+
+
+def test_the_papers_larger_networks_have_its_sizes():
+    with torch.device("meta"):  # counted, not allocated
+        stage1 = face_generator()
+        counts = {
+            "tfd, stage 1": (count_parameters(stage1), count_parameters(MaxoutDiscriminator(2304, 1200))),
+            "tfd, stage 2": (
+                count_parameters(StackedGenerator(stage1)),
+                count_parameters(MaxoutDiscriminator(2304, 1200)),
+            ),
+            "cifar-10, fully connected": (
+                count_parameters(PaperGenerator(hidden=8000, outputs=3072, second="sigmoid", output="linear")),
+                count_parameters(MaxoutDiscriminator(3072, 1600)),
+            ),
+            "cifar-10, convolutional": (
+                count_parameters(DeconvGenerator()),
+                count_parameters(MaxoutConvDiscriminator()),
+            ),
+        }
+    assert counts == {
+        "tfd, stage 1": (83_250_304, 21_037_201),
+        "tfd, stage 2": (84_858_404, 21_037_201),
+        "cifar-10, fully connected": (89_395_072, 37_393_601),
+        "cifar-10, convolutional": (64_825_072, 12_454_073),
+    }
+
+
+def test_face_generator_computes_its_layers():
+    generator, z = face_generator(5, 30, 8, nonzero=4), torch.randn(6, 5)
+    h = torch.relu(z @ generator.hidden1.weight.T + generator.hidden1.bias)
+    h = torch.sigmoid(h @ generator.hidden2.weight.T + generator.hidden2.bias)
+    expected = torch.sigmoid(h @ generator.output.weight.T + generator.output.bias)
+    torch.testing.assert_close(generator(z), expected)
+
+
+def test_face_generator_starts_as_the_papers_did():
+    torch.manual_seed(0)
+    means = torch.linspace(0.1, 0.9, 700)
+    generator = PaperGenerator(100, 400, means, outputs=700, second="sigmoid", second_bias=-2.0, nonzero=100)
+    weight = generator.output.weight
+    assert ((weight != 0).sum(1) == 100).all()  # 100 distinct inputs each
+    drawn = weight[weight != 0]
+    assert drawn.mean().item() == pytest.approx(0, abs=4 / math.sqrt(len(drawn)))
+    assert drawn.std().item() == pytest.approx(1, rel=0.02)
+    # Every input is as likely: a unit's 100 of 400, so 175 of the 700 units, standard deviation 11.5.
+    assert (weight != 0).sum(0).float().sub(175).abs().max() < 5 * 11.5
+    assert (generator.hidden2.bias == -2).all()
+    assert (generator.hidden1.bias == 0).all()
+    torch.testing.assert_close(torch.sigmoid(generator.output.bias), means)
+    assert generator.hidden2.weight.abs().max() <= 0.05
+
+
+def test_stacked_generator_feeds_the_one_behind_and_trains_all_of_it():
+    back = face_generator(7, 30, 8, nonzero=4)
+    stacked, z = StackedGenerator(back, latent_dim=5, hidden=20), torch.randn(6, 5)
+    h = torch.relu(z @ stacked.hidden1.weight.T + stacked.hidden1.bias)
+    h = torch.sigmoid(h @ stacked.hidden2.weight.T + stacked.hidden2.bias)
+    torch.testing.assert_close(stacked(z), back(h))
+    assert (stacked.hidden2.bias == -2).all()
+    stacked(z).sum().backward()
+    assert all(parameter.grad is not None for parameter in stacked.parameters())
+
+
+def test_linear_generator_is_unbounded_and_its_output_weights_are_wider():
+    torch.manual_seed(0)
+    generator = PaperGenerator(10, 40, outputs=300, second="sigmoid", output="linear", output_range=0.5)
+    assert 0.45 < generator.output.weight.abs().max() <= 0.5
+    assert generator.hidden1.weight.abs().max() <= 0.05
+    images = generator(torch.randn(50, 10))
+    assert images.min() < 0
+    assert images.max() > 1
+
+
+def test_deconvolution_is_the_sum_of_its_stamped_kernels():
+    torch.manual_seed(0)
+    generator, z = DeconvGenerator(latent_dim=4, hidden=200), torch.randn(2, 4)
+    torch.nn.init.normal_(generator.bias)
+    h = torch.sigmoid(generator.hidden2(torch.relu(generator.hidden1(z)))).view(2, 2, 10, 10)
+    expected = generator.bias.expand(2, 3, 32, 32).clone()
+    for row in range(10):
+        for column in range(10):
+            stamp = torch.einsum("mi,iokl->mokl", h[:, :, row, column], generator.output.weight)
+            expected[:, :, 3 * row : 3 * row + 5, 3 * column : 3 * column + 5] += stamp
+    torch.testing.assert_close(generator(z), expected)
+    assert generator.bias.shape == (3, 32, 32)  # one for every output pixel
+
+
+def test_maxout_convolution_is_the_largest_piece_pooled_with_overhanging_windows():
+    torch.manual_seed(0)
+    layer, x = MaxoutConv(2, 3, 2, kernel=4, padding=1, pool=4, stride=2), torch.randn(2, 2, 10, 10)
+    weight, bias = layer.convolution.weight, layer.convolution.bias
+    pieces = [nn.functional.conv2d(x, weight[i : i + 3], bias[i : i + 3], padding=1) for i in (0, 3)]
+    maps = torch.maximum(*pieces)
+    assert maps.shape[-1] == 9
+    rows = [maps[:, :, i : i + 4] for i in range(0, 8, 2)]  # the last window, from 6, overhangs the 9 rows
+    expected = torch.stack(
+        [torch.stack([r[..., j : j + 4].amax((2, 3)) for j in range(0, 8, 2)], -1) for r in rows], -2
+    )
     torch.testing.assert_close(layer(x), expected)
 
 
-def test_dropout_keeps_the_papers_shares_and_stops_in_evaluation(monkeypatch):
-    seen = []
-    real_dropout = nn.functional.dropout
-    monkeypatch.setattr(nn.functional, "dropout", lambda x, p, training: seen.append(p) or real_dropout(x, p, training))
-    discriminator, x = MaxoutDiscriminator(), torch.rand(50, 784)
+def test_convolutional_discriminator_has_the_papers_geometry_and_initialisation():
+    torch.manual_seed(0)
+    discriminator = MaxoutConvDiscriminator(units=6)
+    shapes = []
+    for layer in discriminator.layers:
+        if isinstance(layer, MaxoutConv):
+            layer.register_forward_hook(lambda module, x, y: shapes.append(tuple(y.shape[1:])))
+    assert discriminator(torch.randn(2, 3, 32, 32)).shape == (2,)
+    assert shapes == [(32, 16, 16), (32, 7, 7), (192, 5, 5)]
+    for name, parameter in discriminator.named_parameters():
+        if name.endswith("bias"):
+            assert (parameter == 0).all()
+        else:
+            assert parameter.abs().max() <= 0.005
+            assert parameter.std().item() == pytest.approx(0.005 / math.sqrt(3), rel=0.5)
+
+
+def test_maxout_is_the_largest_of_its_pieces():
+    layer, x = Maxout(4, 3, 5), torch.randn(7, 4)
+    weight, bias = layer.affine.weight.view(5, 3, 4), layer.affine.bias.view(5, 3)
+    expected = torch.stack([(weight[:, u] @ x.T + bias[:, u][:, None]).max(0).values for u in range(3)], dim=1)
+    torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("discriminator", "shape"),
+    [(MaxoutDiscriminator(12, units=6), (50, 12)), (MaxoutConvDiscriminator(units=6), (4, 3, 32, 32))],
+)
+def test_dropout_keeps_the_papers_shares_of_every_layers_input_and_stops_in_evaluation(discriminator, shape):
+    order = []  # what each layer with weights was fed by
+    for module in discriminator.modules():
+        if isinstance(module, Dropout):
+            module.register_forward_hook(lambda m, x, y: order.append(m.keep))
+        elif isinstance(module, nn.Linear | nn.Conv2d):
+            module.register_forward_hook(lambda m, x, y: order.append("weights"))
+    x = torch.rand(shape)
     discriminator(x)
-    assert seen == [0.2, 0.5, 0.5]
+    layers = len(order) // 2
+    assert order == [0.8, "weights"] + [0.5, "weights"] * (layers - 1)
+    torch.nn.init.normal_(next(reversed(list(discriminator.parameters()))))
     assert not torch.equal(discriminator(x), discriminator(x))
     discriminator.eval()
     assert torch.equal(discriminator(x), discriminator(x))
+
+
+def test_batch_norm_generator_is_the_teaching_pairs():
+    generator = BatchNormGenerator()
+    widths = [layer.out_features for layer in generator.layers if isinstance(layer, nn.Linear)]
+    assert widths == [128, 256, 512, 1024, 784]
+    norms = [layer for layer in generator.layers if isinstance(layer, nn.BatchNorm1d)]
+    assert [(norm.num_features, norm.eps, norm.momentum) for norm in norms] == [
+        (n, 1e-5, 0.1) for n in (256, 512, 1024)
+    ]
+    assert isinstance(generator.layers[1], nn.LeakyReLU)  # no normalisation after the first layer
+    images = generator(torch.randn(4, 100))
+    assert images.shape == (4, 784)
+    assert images.abs().max() < 1
 
 
 def test_dcgan_64_has_the_counts_of_the_usual_network():
@@ -118,5 +268,27 @@ def test_mlp_shapes_and_errors():
         MLP((2, 1), "gelu")
     with pytest.raises(ValueError, match="pieces is 0"):
         Maxout(2, 2, 0)
-    with pytest.raises(ValueError, match="pixel_means"):
-        PaperGenerator(pixel_means=torch.zeros(10))
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (lambda: PaperGenerator(pixel_means=torch.zeros(10)), r"pixel_means has shape \(10,\)"),
+        (lambda: PaperGenerator(pixel_means=torch.full((784,), 2.0)), r"range \[2, 2\]"),
+        (
+            lambda: PaperGenerator(pixel_means=torch.zeros(784), output="linear"),
+            "pixel_means start the bias of a sigmoid",
+        ),
+        (lambda: PaperGenerator(second="gelu"), "second is 'gelu'; there are relu, sigmoid, linear"),
+        (lambda: PaperGenerator(hidden=0), "hidden is 0"),
+        (lambda: PaperGenerator(hidden=50, nonzero=51), "nonzero is 51"),
+        (lambda: StackedGenerator(PaperGenerator(hidden=2), hidden=0), "hidden is 0"),
+        (lambda: DeconvGenerator(hidden=150), "hidden is 150.*multiple of 100"),
+        (lambda: DeconvGenerator(channels=0), "channels is 0"),
+        (lambda: MaxoutConv(1, 1, 0, 1, 0, 1, 1), "pieces is 0"),
+        (lambda: BatchNormGenerator(width=0), "width is 0"),
+    ],
+)
+def test_impossible_networks_are_refused_by_name(build, says):
+    with pytest.raises(ValueError, match=says):
+        build()

@@ -1,0 +1,107 @@
+"""The random numbers of a run: minibatches, noise and dropout from generators of its own, and nobody else's.
+
+A run owns one torch generator a seed. Minibatches and noise are drawn from it directly. Dropout has no generator
+argument in torch, so `ganlib.nets.layers.Dropout` asks for the generators of the run it is called in (`current`).
+Layers that know nothing of this, such as ``torch.nn.Dropout``, draw from torch's global generator; inside the run's
+context that one is the run's own too, and the caller's is put back afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+_running: list[Randomness] = []
+
+
+class Randomness:
+    """Generators of a run, one a seed, to use as a context manager around its iterations.
+
+    Parameters
+    ----------
+    seeds : one integer a generative adversarial net trained at once; distinct.
+    device : where the random numbers are drawn, the networks' device.
+    rank, world : this process and their number under `ganlib.distributed`: every process draws the numbers of the whole
+        minibatch and keeps its own rows, so that the run is the same for any number of processes.
+
+    Raises
+    ------
+    ValueError
+        If there is no seed, or one is given twice.
+
+    Examples
+    --------
+    >>> with Randomness([0], torch.device("cpu")) as run:
+    ...     first = run.keep_mask(torch.Size([4]), 0.5, torch.float32)
+    >>> first.shape
+    torch.Size([4])
+    """
+
+    def __init__(self, seeds: Sequence[int], device: torch.device, rank: int = 0, world: int = 1) -> None:
+        if not seeds or len(set(seeds)) != len(seeds):
+            raise ValueError(f"seeds are {list(seeds)}; give at least one, and none twice")
+        self.device, self.rank, self.world = device, rank, world
+        self.parts = 1
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        self._devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(self._devices):
+            torch.manual_seed(seeds[0])
+            self._mine = self._global_state()
+
+    def __enter__(self) -> Randomness:
+        self._callers = self._global_state()
+        self._restore(self._mine)
+        _running.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _running.remove(self)
+        self._mine = self._global_state()
+        self._restore(self._callers)
+
+    def keep_mask(self, shape: torch.Size, keep: float, dtype: torch.dtype, which: int = 0) -> Tensor:
+        """Dropout mask for one seed: 1/keep with probability ``keep``, else 0, over ``shape`` (rows, ...)."""
+        rows, rest = shape[0], shape[1:]
+        whole = torch.rand(
+            (self.parts, self.world, rows // self.parts, *rest), generator=self.generators[which], device=self.device
+        )
+        mask = whole[:, self.rank].reshape(shape) < keep
+        return mask.to(dtype).mul_(1 / keep)
+
+    @contextmanager
+    def in_parts(self, parts: int) -> Iterator[None]:
+        """Batches inside are ``parts`` minibatches one after the other, such as real and generated samples."""
+        self.parts = parts
+        try:
+            yield
+        finally:
+            self.parts = 1
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on with exactly the same numbers: uint8 tensors by name."""
+        own = {f"seed.{i}": generator.get_state() for i, generator in enumerate(self.generators)}
+        return own | {f"global.{i}": state.clone() for i, state in enumerate(self._mine)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a `state` of a run with as many seeds on the same kind of device."""
+        if set(state) != set(self.state()):
+            raise ValueError(f"the random state has {sorted(state)}, this run {sorted(self.state())}")
+        for i, generator in enumerate(self.generators):
+            generator.set_state(state[f"seed.{i}"].cpu())
+        self._mine = [state[f"global.{i}"].cpu() for i in range(len(self._mine))]
+
+    def _global_state(self) -> list[Tensor]:
+        return [torch.get_rng_state(), *(torch.cuda.get_rng_state(d) for d in self._devices)]
+
+    def _restore(self, states: list[Tensor]) -> None:
+        torch.set_rng_state(states[0])
+        for device, state in zip(self._devices, states[1:], strict=True):
+            torch.cuda.set_rng_state(state, device)
+
+
+def current() -> Randomness | None:
+    """The run whose context we are in, or None outside any."""
+    return _running[-1] if _running else None
