@@ -1,19 +1,25 @@
-"""Algorithm 1 of the paper: minibatch stochastic gradient training of generative adversarial nets."""
+"""Algorithm 1 of the paper: minibatch stochastic gradient training of generative adversarial nets.
+
+`iteration` is the algorithm. `algorithm1` repeats it and reports; `ganlib.training` runs the same `iteration` for many
+seeds at once, in mixed precision, as a captured CUDA graph or on several machines.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from ganlib import randomness
 from ganlib.losses import discriminator_loss, generator_loss
+from ganlib.randomness import Randomness
 
 
 class Source(Protocol):
@@ -38,6 +44,87 @@ class Report:
     d_fake: float
 
 
+@dataclass
+class Game:
+    """The two players, what they are shown and how they learn.
+
+    generator, discriminator : G maps latents (m, dim) to data; D maps data to logits (m,).
+    data, latent : where minibatches of x ~ p_data and z ~ p_z come from, on the networks' device.
+    d_optimiser, g_optimiser : torch optimisers over the two networks' parameters.
+    k, m : discriminator steps per iteration, minibatch size.
+    loss : the generator's, "non-saturating" (as in the paper's experiments) or "minimax" (as Algorithm 1 prints it).
+    reduction : factor 1/2 in D's loss or not, see `ganlib.losses.discriminator_loss`.
+
+    Raises
+    ------
+    ValueError
+        If k or m is not positive, or the loss or the reduction is unknown.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    data: Any
+    latent: Any
+    d_optimiser: Optimizer
+    g_optimiser: Optimizer
+    k: int = 1
+    m: int = 100
+    loss: str = "non-saturating"
+    reduction: str = "sum"
+
+    def __post_init__(self) -> None:
+        for name, count in {"k": self.k, "m": self.m}.items():
+            if count < 1:
+                raise ValueError(f"{name} is {count}; it must be at least 1")
+        if self.reduction not in ("sum", "mean"):
+            raise ValueError(f"reduction is {self.reduction!r}; use 'sum' (-V as printed) or 'mean' (the factor 1/2)")
+        self.g_loss = generator_loss(self.loss)
+
+
+def iteration(game: Game, rng: Any) -> Tensor:
+    """One iteration of Algorithm 1: k steps for the discriminator, then one for the generator.
+
+    ``rng`` goes to the sources. Returns D's loss, G's loss, mean D(x) and mean D(G(z)), shape (4,), without waiting.
+    """
+    G, D, m = game.generator, game.discriminator, game.m
+
+    for _ in range(game.k):  # k steps for D, each on fresh minibatches of noise and of data
+        z = game.latent.minibatch(m, rng)
+        x = game.data.minibatch(m, rng)
+        with torch.no_grad():
+            fake = G(z)
+        real_logits, fake_logits = _logits(D, x, fake)
+        d_loss = discriminator_loss(real_logits, fake_logits, game.reduction)
+        _descend(game.d_optimiser, d_loss)  # D's loss is -V, so this ascends V
+
+    z = game.latent.minibatch(m, rng)  # one step for G, on a fresh minibatch of noise
+    with _frozen(D):
+        g_loss = game.g_loss(D(G(z)))
+        _descend(game.g_optimiser, g_loss)
+
+    return _statistics(d_loss, g_loss, real_logits, fake_logits)
+
+
+def simultaneous_iteration(game: Game, rng: Any) -> Tensor:
+    """The original code's iteration: one pass, and both networks step from the same parameters (k is 1).
+
+    G is trained on the minibatch D is trained on, against D as it was before its step. Arguments and result are those
+    of `iteration`.
+    """
+    G, D, m = game.generator, game.discriminator, game.m
+    z = game.latent.minibatch(m, rng)
+    x = game.data.minibatch(m, rng)
+    real_logits, fake_logits = _logits(D, x, G(z))
+    d_loss = discriminator_loss(real_logits, fake_logits, game.reduction)
+    g_loss = game.g_loss(fake_logits)
+    for optimiser, loss in ((game.d_optimiser, d_loss), (game.g_optimiser, g_loss)):
+        optimiser.zero_grad(set_to_none=True)
+        loss.sum().backward(inputs=_parameters(optimiser), retain_graph=loss is d_loss)
+    game.d_optimiser.step()
+    game.g_optimiser.step()
+    return _statistics(d_loss, g_loss, real_logits, fake_logits)
+
+
 def algorithm1(
     generator: nn.Module,
     discriminator: nn.Module,
@@ -50,7 +137,7 @@ def algorithm1(
     k: int = 1,
     m: int = 100,
     loss: str = "non-saturating",
-    reduction: Literal["sum", "mean"] = "sum",
+    reduction: str = "sum",
     schedule: Callable[[int], None] | None = None,
     every: int = 100,
     seed: int = 0,
@@ -84,42 +171,25 @@ def algorithm1(
     FloatingPointError
         At the report after D's or G's loss stopped being finite; the message names the iterations it lies between.
     """
-    for name, count in {"iterations": iterations, "k": k, "m": m, "every": every}.items():
+    for name, count in {"iterations": iterations, "every": every}.items():
         if count < 1:
             raise ValueError(f"{name} is {count}; it must be at least 1")
-    g_loss_of = generator_loss(loss)
+    game = Game(generator, discriminator, data, latent, d_optimiser, g_optimiser, k, m, loss, reduction)
     device = next(discriminator.parameters()).device
     if next(generator.parameters()).device != device:
         raise ValueError(f"the generator is on {next(generator.parameters()).device}, the discriminator on {device}")
 
     def run() -> Iterator[Report]:
-        rng = torch.Generator(device).manual_seed(seed)
-        dropout = _PrivateRandomness(seed, device)
+        random = Randomness([seed], device)
         with tqdm(total=iterations, disable=not progress, desc="Algorithm 1") as bar:
             for start in range(0, iterations, every):
                 stop = min(start + every, iterations)
                 statistics = torch.zeros(4, device=device)  # on the device until the report: no host sync in the loop
-                with dropout:
+                with random:
                     for done in range(start, stop):
                         if schedule is not None:
                             schedule(done)
-
-                        for _ in range(k):  # k steps for D, each on fresh minibatches of noise and of data
-                            z = latent.minibatch(m, rng)
-                            x = data.minibatch(m, rng)
-                            with torch.no_grad():
-                                fake = generator(z)
-                            real_logits, fake_logits = discriminator(x), discriminator(fake)
-                            d_loss = discriminator_loss(real_logits, fake_logits, reduction)
-                            _descend(d_optimiser, d_loss)  # D's loss is -V, so this ascends V
-
-                        z = latent.minibatch(m, rng)  # one step for G, on a fresh minibatch of noise
-                        with _frozen(discriminator):
-                            g_loss = g_loss_of(discriminator(generator(z)))
-                            _descend(g_optimiser, g_loss)
-
-                        d_real, d_fake = real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
-                        statistics += torch.stack([d_loss, g_loss, d_real, d_fake]).detach()
+                        statistics += iteration(game, random.generators[0])
                         bar.update()
                 means = (statistics / (stop - start)).tolist()
                 if not all(map(math.isfinite, means)):
@@ -132,10 +202,30 @@ def algorithm1(
     return run()
 
 
+def _logits(discriminator: nn.Module, x: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """D's logits on real and on generated samples, in one pass where the net says that samples do not meet in it."""
+    if not getattr(discriminator, "per_sample", False):  # batch normalisation: every kind its own minibatch
+        return discriminator(x), discriminator(fake)
+    run = randomness.current()
+    with run.in_parts(2) if run is not None else nullcontext():
+        logits = discriminator(torch.cat([x, fake], getattr(discriminator, "batch_axis", 0)))
+    real_logits, fake_logits = logits.chunk(2, -1)
+    return real_logits, fake_logits
+
+
+def _statistics(d_loss: Tensor, g_loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    d_real, d_fake = real_logits.sigmoid().mean(-1), fake_logits.sigmoid().mean(-1)
+    return torch.stack([d_loss, g_loss, d_real, d_fake]).detach()
+
+
 def _descend(optimiser: Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.sum().backward()  # one loss a seed; a sum of one is itself
     optimiser.step()
+
+
+def _parameters(optimiser: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"] if parameter.requires_grad]
 
 
 @contextmanager
@@ -149,29 +239,3 @@ def _frozen(net: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
-
-
-class _PrivateRandomness:
-    """Dropout draws from torch's global generator; inside this context that generator is the run's own."""
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._devices = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(self._devices):
-            torch.manual_seed(seed)
-            self._mine = self._state()
-
-    def __enter__(self) -> None:
-        self._callers = self._state()
-        self._restore(self._mine)
-
-    def __exit__(self, *_: object) -> None:
-        self._mine = self._state()
-        self._restore(self._callers)
-
-    def _state(self) -> list[Tensor]:
-        return [torch.get_rng_state(), *(torch.cuda.get_rng_state(d) for d in self._devices)]
-
-    def _restore(self, states: list[Tensor]) -> None:
-        torch.set_rng_state(states[0])
-        for device, state in zip(self._devices, states[1:], strict=True):
-            torch.cuda.set_rng_state(state, device)

@@ -7,7 +7,6 @@ textbook form log(sigmoid(x) + 1e-8) has no gradient exactly where the generator
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -15,19 +14,19 @@ from torch.nn.functional import softplus
 GeneratorLoss = Callable[[Tensor], Tensor]
 
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, reduction: Literal["sum", "mean"] = "sum") -> Tensor:
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, reduction: str = "sum") -> Tensor:
     """Binary cross-entropy of D: -[mean log D(x) + mean log(1 - D(G(z)))], the negative of equation 1.
 
     Parameters
     ----------
-    real_logits, fake_logits : any shape (averaged over), finite.
+    real_logits, fake_logits : (..., m), finite; averaged over the last axis.
     reduction : "sum" of the two means, which is -V(D, G) as printed, or their "mean", with the factor 1/2 of the
         original code. At the equilibrium D = 1/2 the first is log 4 = 1.386, the second log 2 = 0.693.
 
     Returns
     -------
     Tensor
-        Scalar, in nats, >= 0.
+        (...), a scalar for one minibatch, in nats, >= 0.
 
     Raises
     ------
@@ -43,7 +42,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, reduction: Lite
     """
     if reduction not in ("sum", "mean"):
         raise ValueError(f"reduction is {reduction!r}; use 'sum' (-V as printed) or 'mean' (the factor 1/2)")
-    loss = softplus(-real_logits).mean() + softplus(fake_logits).mean()
+    loss = softplus(-real_logits).mean(-1) + softplus(fake_logits).mean(-1)
     return loss / 2 if reduction == "mean" else loss
 
 
@@ -60,7 +59,7 @@ def minimax(fake_logits: Tensor) -> Tensor:
     >>> round(logit.grad.item(), 6)
     -4.5e-05
     """
-    return -softplus(fake_logits).mean()
+    return -softplus(fake_logits).mean(-1)
 
 
 def non_saturating(fake_logits: Tensor) -> Tensor:
@@ -76,7 +75,7 @@ def non_saturating(fake_logits: Tensor) -> Tensor:
     >>> round(logit.grad.item(), 4)
     -1.0
     """
-    return softplus(-fake_logits).mean()
+    return softplus(-fake_logits).mean(-1)
 
 
 GENERATOR_LOSSES: dict[str, GeneratorLoss] = {"minimax": minimax, "non-saturating": non_saturating}

@@ -1,0 +1,139 @@
+"""Optimisers of a named run: torch's fused SGD and Adam; their learning rate and momentum may move inside a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganlib.runs import Run
+from ganlib.schedules import paper_schedule
+
+
+def build(run: Run, net: nn.Module, lr: float, *, captured: bool = False) -> Optimizer:
+    """The run's optimiser over a net's parameters; ``captured`` prepares it for a CUDA graph.
+
+    Torch's momentum keeps a running sum of gradients and multiplies it by today's learning rate; the original's keeps a
+    running sum of steps. They differ by the learning rate's change over the few steps that momentum remembers.
+    """
+    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    weights = [parameter for name, parameter in net.named_parameters() if name.endswith("weight")]
+    settings: dict[str, Any] = {"lr": lr, "fused": _has_fused(parameters[0].device)}
+    if run.optimiser == "adam":
+        settings |= {"betas": (run.beta1, run.beta2), "capturable": captured}
+        optimiser: Optimizer = torch.optim.Adam(parameters, **settings)
+    else:
+        optimiser = torch.optim.SGD(parameters, momentum=run.momentum, **settings)
+    if run.max_norm:
+        optimiser.register_step_post_hook(lambda *_: limit_norms(weights, run.max_norm))
+    return optimiser
+
+
+def schedule(run: Run, *optimisers: Optimizer) -> Callable[[int], None] | None:
+    """The run's learning rate and momentum over time, None where they are constant."""
+    if run.optimiser == "adam" or (run.lr_decay == 1 and run.momentum == run.momentum_final):
+        return None
+    apply = [
+        paper_schedule(
+            optimiser,
+            lr=lr,
+            decay=run.lr_decay,
+            floor=run.lr_floor,
+            momentum=(run.momentum, run.momentum_final),
+            ramp_epochs=run.momentum_epochs,
+            iterations_per_epoch=run.epoch_length,
+        )
+        for optimiser, lr in zip(optimisers, (run.d_lr, run.g_lr), strict=True)
+    ]
+
+    def both(done: int) -> None:
+        for one in apply:
+            one(done)
+
+    return both
+
+
+@torch.no_grad()
+def limit_norms(weights: Iterable[Tensor], limit: float) -> None:
+    """Scale every unit's incoming weights (a row of a matrix) down to Euclidean norm ``limit`` where it is larger.
+
+    The original's ``max_col_norm``; its matrices are the transposes of torch's.
+    """
+    for weight in weights:
+        norms = torch.linalg.vector_norm(weight, dim=-1, keepdim=True)
+        weight.mul_(norms.clamp(max=limit) / (norms + 1e-7))
+
+
+def on_device(state: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """An optimiser's saved state of a parameter as training has it: only unfused Adam counts its steps on the host."""
+    host = {"step"} if not _has_fused(device) else set()
+    return {key: tensor.clone() if key in host else tensor.to(device, copy=True) for key, tensor in state.items()}
+
+
+class Moving:
+    """Learning rates and momenta as device tensors that a table moves, one row an iteration, without the host.
+
+    A captured graph replays its kernels with the numbers it was captured with. So the numbers live in a tensor: `plan`
+    uploads their values for the coming iterations, and `advance`, captured with the iteration, takes the next row.
+    SGD's momentum is a plain number in torch's fused kernel. There the kernel keeps the momentum it was built with, and
+    the momentum buffers are scaled by the ratio of the wanted one to it before each step, which is the same update.
+
+    Parameters
+    ----------
+    optimisers : those of the game, with at most one parameter group each.
+    schedule : sets them as plain numbers, as `schedule` gives it.
+    rows : the most iterations planned at once.
+    device : the networks' device.
+    """
+
+    def __init__(
+        self, optimisers: tuple[Optimizer, ...], schedule: Callable[[int], None], rows: int, device: torch.device
+    ) -> None:
+        self.optimisers, self.schedule = optimisers, schedule
+        self.fixed = [group.get("momentum", 0.0) for group in self._groups()]
+        self.now = torch.zeros(2 * len(self.fixed), device=device)
+        self.table = torch.zeros(rows, 2 * len(self.fixed), device=device)
+        self.row = torch.zeros(1, dtype=torch.int64, device=device)
+        for i, optimiser in enumerate(optimisers):
+            if self.fixed[i]:
+                optimiser.register_step_pre_hook(lambda one, *_, i=i: self._scale_momentum(one, self.now[2 * i + 1]))
+
+    def plan(self, start: int, rows: int) -> None:
+        """Upload the values of iterations start, start + 1, ..., as many as ``rows``."""
+        values = []
+        for done in range(start, start + rows):
+            self.schedule(done)
+            values.append(
+                [
+                    number
+                    for group, fixed in zip(self._groups(), self.fixed, strict=True)
+                    for number in (group["lr"], group["momentum"] / fixed if fixed else 1.0)
+                ]
+            )
+        self.table[:rows] = torch.tensor(values, dtype=torch.float32)
+        self.row.zero_()
+        for i, (group, fixed) in enumerate(zip(self._groups(), self.fixed, strict=True)):
+            group["lr"] = self.now[2 * i]
+            if fixed:
+                group["momentum"] = fixed
+
+    def advance(self) -> None:
+        """Take the next row. Device work only, to be captured with the iteration it precedes."""
+        self.now.copy_(self.table.index_select(0, self.row)[0])
+        self.row += 1
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [optimiser.param_groups[0] for optimiser in self.optimisers]
+
+    @staticmethod
+    def _scale_momentum(optimiser: Optimizer, ratio: Tensor) -> None:
+        buffers = [state["momentum_buffer"] for state in optimiser.state.values() if "momentum_buffer" in state]
+        if buffers:
+            torch._foreach_mul_(buffers, ratio)
+
+
+def _has_fused(device: torch.device) -> bool:
+    return device.type in ("cpu", "cuda")

@@ -1,0 +1,181 @@
+"""A long run and what it needs around it: checkpoints, exact resuming, interruption, curves and logs.
+
+A run keeps a folder. Its newest checkpoint holds everything its future depends on, so a run stopped at any moment, even
+by SIGKILL, and resumed ends with the bits of one never stopped (on the same device, with as many threads).
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from ganlib import checkpoint, distributed, runs
+from ganlib.algorithm1 import Report
+from ganlib.checkpoint import Checkpoint, CheckpointError
+from ganlib.training import Training
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop and did, after its last iteration was saved."""
+
+
+class Runner:
+    """A training with a folder.
+
+    Parameters
+    ----------
+    training : what to run.
+    folder : where its checkpoints are; None keeps none.
+    resume : go on from the folder's newest complete checkpoint if there is one.
+    save_every : iterations between checkpoints, rounded up to whole reports; 0 makes about a hundred a run. The end and
+        an interruption are always saved.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder holds a run and ``resume`` is not asked for, if that run has other settings (they are listed), or
+        if no checkpoint in it can be read.
+    """
+
+    def __init__(
+        self, training: Training, folder: str | Path | None = None, *, resume: bool = False, save_every: int = 0
+    ):
+        self.training = training
+        self.folder = None if folder is None else Path(folder)
+        self.save_every = save_every or max(training.run.every, training.run.iterations // 100)
+        self.curves: list[list[Report]] = []
+        self.saved = 0
+        if self.folder is not None:
+            self._take_up(self.folder, resume)
+
+    def reports(self) -> Iterator[list[Report]]:
+        """Run to the end, saving on the way; yields one report a seed every ``run.every`` iterations.
+
+        Raises
+        ------
+        Interrupted
+            After Ctrl-C or SIGTERM, once the iteration under way is done and saved. A second Ctrl-C stops at once.
+        Diverged, OutOfMemory
+            As `Training.reports`; the last checkpoint stays.
+        """
+        alone = self.training.processes.world == 1
+        with _stop_on_signals() as asked:
+            # Several processes must stop at the same iteration, so they agree at reports only.
+            for reports in self.training.reports(stop=lambda: alone and bool(asked)):
+                self.curves.append(reports)
+                stopping = not alone and distributed.any_of(bool(asked), self.training.device)
+                done = self.training.iteration == self.training.run.iterations
+                if done or stopping or self.training.iteration - self.saved >= self.save_every:
+                    self.save()
+                yield reports
+                if stopping:
+                    break
+            if self.training.iteration < self.training.run.iterations:
+                self.save()
+                where = f", saved in {self.folder}" if self.folder else ", not saved: no folder was given"
+                raise Interrupted(f"stopped after iteration {self.training.iteration}{where}")
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment, if there is a folder and this process is the one that writes."""
+        if self.folder is None or self.saved == self.training.iteration > 0:
+            return
+        if self.training.processes.first:
+            record = {
+                "curves": [
+                    [[r.iteration, r.d_loss, r.g_loss, r.d_real, r.d_fake] for r in each] for each in self.curves
+                ],
+                "threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+            }
+            checkpoint.save(self.folder, self.training.iteration, self.training.state(), self.settings(), record)
+        self.saved = self.training.iteration
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that must be the same for a resumed run to be the same run."""
+        training = self.training
+        return runs.as_dict(training.run) | {
+            "seeds": list(training.seeds),
+            "precision": training.precision,
+            "device": training.device.type,
+        }
+
+    def _take_up(self, folder: Path, resume: bool) -> None:
+        found, refused = checkpoint.newest(folder) if folder.exists() else (None, [])
+        if not resume and (found or refused):
+            what = f"a run at iteration {found.iteration}" if found else f"a damaged checkpoint ({refused[0]})"
+            raise CheckpointError(f"{folder} holds {what}: resume it, or choose another folder")
+        for error in refused:
+            print(f"warning: {error}; it is left alone, an older checkpoint is used", file=sys.stderr)
+        if found is None:
+            if refused:
+                raise refused[0]
+            return
+        checkpoint.check_settings(found.settings, self.settings())
+        self._note_differences(found)
+        self.training.load(found.tensors)
+        self.curves = [[Report(int(row[0]), *row[1:]) for row in each] for each in found.record["curves"]]
+        self.saved = found.iteration
+
+    @staticmethod
+    def _note_differences(found: Checkpoint) -> None:
+        """Other versions or threads still train, but sums may be added in another order."""
+        for what, now in (("threads", torch.get_num_threads()), ("torch", torch.__version__)):
+            if found.record.get(what) != now:
+                print(
+                    f"note: {found.path.name} was made with {what} {found.record.get(what)}, this is {now}: "
+                    "the run goes on, but not to the same bits",
+                    file=sys.stderr,
+                )
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[list[int]]:
+    """A list that stays empty until Ctrl-C or SIGTERM; a second signal does what it always does."""
+    asked: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    try:
+        before = {number: signal.signal(number, stop) for number in numbers}
+    except ValueError:  # not the main thread, where Python delivers no signals
+        yield asked
+        return
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def tensorboard(folder: str | Path, seeds: Sequence[int], resumed_at: int = 0) -> Any:
+    """A function that logs a list of reports for TensorBoard under ``folder``.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the package tensorboard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("TensorBoard logs need the package tensorboard: pip install tensorboard") from None
+    writer = SummaryWriter(str(folder), purge_step=resumed_at + 1 if resumed_at else None)
+
+    def log(reports: list[Report]) -> None:
+        for seed, report in zip(seeds, reports, strict=True):
+            for name in ("d_loss", "g_loss", "d_real", "d_fake"):
+                writer.add_scalar(f"seed {seed}/{name}", getattr(report, name), report.iteration)
+        writer.flush()
+
+    return log

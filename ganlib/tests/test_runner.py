@@ -1,0 +1,142 @@
+"""A run with a folder: what it keeps, refuses and resumes. Kills by real signals are in tests/test_kill.py."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from ganlib import checkpoint, runs
+from ganlib.checkpoint import CheckpointError
+from ganlib.runner import Interrupted, Runner, tensorboard
+from ganlib.training import Diverged, Training
+
+SETTINGS = {"width": 8, "m": 8, "iterations": 12, "every": 3}
+
+
+def runner(folder, *, resume=False, save_every=0, seeds=(0,), **overrides):
+    training = Training(runs.get("ring8", {**SETTINGS, **overrides}), seeds=seeds, device="cpu")
+    return Runner(training, folder, resume=resume, save_every=save_every)
+
+
+def test_saves_as_often_as_asked_and_at_the_end(tmp_path):
+    run = runner(tmp_path, save_every=6)
+    kept = []
+    for _ in run.reports():
+        found, _ = checkpoint.newest(tmp_path) if tmp_path.exists() else (None, [])
+        kept.append(found and found.iteration)
+    assert kept == [None, 6, 6, 12]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (3, 1)])
+def test_goes_on_where_the_newest_checkpoint_is(tmp_path, seeds):
+    whole = runner(None, seeds=seeds)
+    list(whole.reports())
+    first = runner(tmp_path, save_every=3, seeds=seeds)
+    for reports in first.reports():
+        if reports[0].iteration == 6:
+            break
+    second = runner(tmp_path, resume=True, seeds=seeds)
+    assert second.training.iteration == 6
+    list(second.reports())
+    assert second.curves == whole.curves
+    expected = whole.training.state()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in second.training.state().items())
+
+
+def test_a_finished_run_resumed_does_nothing(tmp_path):
+    list(runner(tmp_path).reports())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    again = runner(tmp_path, resume=True)
+    assert list(again.reports()) == []
+    assert len(again.curves) == 4
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
+    list(runner(tmp_path).reports())
+    with pytest.raises(CheckpointError, match="holds a run at iteration 12: resume it, or choose another folder"):
+        runner(tmp_path)
+
+
+def test_resuming_with_other_settings_is_refused_and_lists_them(tmp_path):
+    list(runner(tmp_path).reports())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CheckpointError) as refusal:
+        runner(tmp_path, resume=True, d_lr=0.5, k=2, seeds=(0, 1))
+    for difference in (f"d_lr: {runs.get('ring8').d_lr} -> 0.5", "k: 1 -> 2", "seeds: [0] -> [0, 1]"):
+        assert difference in str(refusal.value)
+    assert "g_lr" not in str(refusal.value)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_truncated_newest_checkpoint_is_named_left_alone_and_passed_over(tmp_path, capsys):
+    list(runner(tmp_path, save_every=3).reports())
+    _, newest = sorted(tmp_path.glob("checkpoint-*.safetensors"))
+    newest.write_bytes(damaged := newest.read_bytes()[:-7])
+    run = runner(tmp_path, resume=True)
+    assert newest.name in capsys.readouterr().err
+    assert run.training.iteration == 9
+    list(run.reports())
+    assert newest.read_bytes() == damaged
+    assert checkpoint.newest(tmp_path)[0].iteration == 12
+
+
+def test_only_damaged_checkpoints_stop_a_resume(tmp_path):
+    list(runner(tmp_path).reports())
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=r"checkpoint-0000000"):
+        runner(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_iteration_saves_and_says_where(tmp_path, number):
+    whole = runner(None)
+    list(whole.reports())
+    run = runner(tmp_path, save_every=100)
+    iterate, calls = run.training._iterate, []
+
+    def interrupted():
+        calls.append(1)
+        if len(calls) == 5:  # in the middle of an iteration between two reports
+            os.kill(os.getpid(), number)
+        return iterate()
+
+    run.training._iterate = interrupted
+    with pytest.raises(Interrupted, match="stopped after iteration 5, saved in"):
+        list(run.reports())
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+    again = runner(tmp_path, resume=True)
+    assert again.training.iteration == 5
+    list(again.reports())
+    assert again.curves == whole.curves
+
+
+def test_a_run_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
+    run = runner(tmp_path, save_every=3)
+    iterate, calls = run.training._iterate, []
+
+    def diverging():
+        calls.append(1)
+        return iterate() * (float("nan") if len(calls) == 8 else 1)
+
+    run.training._iterate = diverging
+    with pytest.raises(Diverged, match="between iterations 7 and 9"):
+        list(run.reports())
+    assert checkpoint.newest(tmp_path)[0].iteration == 6
+
+
+def test_tensorboard_logs_every_report(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = runner(None, seeds=(0, 4))
+    log = tensorboard(tmp_path, run.training.seeds)
+    for reports in run.reports():
+        log(reports)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    logged = events.Scalars("seed 4/g_loss")
+    assert [event.step for event in logged] == [3, 6, 9, 12]
+    assert [event.value for event in logged] == pytest.approx([each[1].g_loss for each in run.curves], rel=1e-6)

@@ -1,0 +1,269 @@
+"""The engine is held to the plain loop: every fast path computes what `ganlib.algorithm1` computes eagerly."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from ganlib import algorithm1, optimisers, runs
+from ganlib.ensemble import Ensemble
+from ganlib.nets import layers
+from ganlib.randomness import Randomness
+from ganlib.training import Diverged, OutOfMemory, Training
+
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+# One of each kind: SGD with schedules, dropout and maxout; Adam without; batch normalisation; convolutions.
+SMALL = {
+    "mnist-paper": {"data": "digits", "width": 24, "units": 6, "m": 10},
+    "mnist-paper-alternating": {"data": "digits", "width": 24, "units": 6, "m": 10, "k": 2},
+    "small-mlp": {"data": "digits", "width": 8, "m": 8},
+    "dcgan-mnist": {"data": "digits", "width": 4, "m": 6},
+    "ring8": {"width": 16, "m": 16},
+    "figure1": {"width": 8, "m": 16},
+}
+
+
+def small(name, **overrides):
+    return runs.get(name, {**SMALL[name], "iterations": 12, "every": 4, **overrides})
+
+
+def weights(training, seed=None):
+    return torch.cat([p.detach().flatten().cpu() for net in training.networks(seed) for p in net.parameters()])
+
+
+def finished(run, **settings):
+    training = Training(run, **{"device": "cpu", **settings})
+    return training, list(training.reports())
+
+
+@pytest.mark.parametrize("name", ["mnist-paper-alternating", "small-mlp", "dcgan-mnist", "ring8"])
+def test_one_seed_is_algorithm_1(name):
+    run = small(name)
+    training, reports = finished(run, seeds=[3])
+    data = runs.load_data(run)
+    generator, discriminator = runs.networks(run, 3, data)
+    d_optimiser = optimisers.build(run, discriminator, run.d_lr)
+    g_optimiser = optimisers.build(run, generator, run.g_lr)
+    plain = algorithm1.algorithm1(
+        generator, discriminator, data, runs.latent(run), d_optimiser=d_optimiser, g_optimiser=g_optimiser,
+        iterations=12, every=4, k=run.k, m=run.m, loss=run.loss, reduction=run.reduction,
+        schedule=optimisers.schedule(run, d_optimiser, g_optimiser), seed=3,
+    )  # fmt: skip
+    assert [each[0] for each in reports] == list(plain)
+    expected = torch.cat([p.detach().flatten() for net in (generator, discriminator) for p in net.parameters()])
+    assert torch.equal(weights(training), expected)
+
+
+def test_simultaneous_update_is_that_of_the_original_code():
+    """Both players step from the same parameters, on the same minibatch, in one pass; momentum and decay included."""
+    run = small("mnist-paper", iterations=5, every=5)
+    training, _ = finished(run, seeds=[2])
+    data = runs.load_data(run)
+    generator, discriminator = runs.networks(run, 2, data)
+    random, latent = Randomness([2], torch.device("cpu")), runs.latent(run)
+    speed = {p: torch.zeros_like(p) for net in (generator, discriminator) for p in net.parameters()}
+    m = run.m
+    with random:
+        for done in range(5):
+            z, x = latent.minibatch(m, random.generators[0]), data.minibatch(m, random.generators[0])
+            with random.in_parts(2):
+                on_both = discriminator(torch.cat([x, generator(z)]))
+            d_loss = binary_cross_entropy_with_logits(
+                on_both, torch.cat([torch.ones(m), torch.zeros(m)])
+            )  # has the 1/2
+            g_loss = binary_cross_entropy_with_logits(on_both[m:], torch.ones(m))
+            d_grads = torch.autograd.grad(d_loss, list(discriminator.parameters()), retain_graph=True)
+            g_grads = torch.autograd.grad(g_loss, list(generator.parameters()))
+            rate = 0.1 / 1.000004**done
+            with torch.no_grad():
+                for net, grads in ((discriminator, d_grads), (generator, g_grads)):
+                    for p, g in zip(net.parameters(), grads, strict=True):
+                        speed[p] = 0.5 * speed[p] + g
+                        p -= rate * speed[p]
+    expected = torch.cat([p.detach().flatten() for net in (generator, discriminator) for p in net.parameters()])
+    torch.testing.assert_close(weights(training), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_each_of_many_seeds_is_its_own_run(name):
+    run = small(name)
+    seeds = [5, 0, 9]
+    together, reports = finished(run, seeds=seeds)
+    for i, seed in enumerate(seeds):
+        alone, its = finished(run, seeds=[seed])
+        torch.testing.assert_close(weights(together, seed), weights(alone), atol=2e-4, rtol=2e-3)
+        for both in zip(reports, its, strict=True):
+            one, own = both[0][i], both[1][0]
+            assert one.iteration == own.iteration
+            assert one.d_loss == pytest.approx(own.d_loss, abs=2e-3)
+            assert one.g_loss == pytest.approx(own.g_loss, abs=2e-3)
+        for mine, theirs in zip(together.networks(seed), alone.networks(), strict=True):
+            for (buffer_name, a), b in zip(mine.named_buffers(), theirs.buffers(), strict=True):
+                torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3, msg=buffer_name)
+    assert not torch.equal(weights(together, 5), weights(together, 0))
+
+
+def test_dropout_and_noise_are_independent_between_seeds():
+    net = layers.Dropout(0.5)
+    ensemble = Ensemble([net, net])
+    with Randomness([1, 2], torch.device("cpu")):
+        masks = ensemble(torch.ones(2, 100, 100))
+    with Randomness([2], torch.device("cpu")):
+        alone = net(torch.ones(100, 100))
+    assert torch.equal(masks[1], alone)  # a seed's masks are those it draws alone
+    agree = (masks[0] == masks[1]).double().mean().item()
+    assert agree == pytest.approx(0.5, abs=4 * 0.5 / 100)  # four standard errors over 10,000 entries
+
+
+def test_an_ensemble_computes_in_bfloat16_what_autocast_computes_alone():
+    run = small("small-mlp", iterations=3, every=3)
+    if not layers.onednn_is_faster():
+        pytest.skip("needs bfloat16 in hardware")
+    together, _ = finished(run, seeds=[0, 1], precision="bf16")
+    alone, _ = finished(run, seeds=[1], precision="bf16")
+    exact, _ = finished(run, seeds=[1])
+    drift = (weights(together, 1) - weights(exact)).abs().max()
+    assert 0 < drift < 0.02
+    assert (weights(alone) - weights(exact)).abs().max() < 0.02
+
+
+def test_bfloat16_gradients_point_where_float32_ones_do():
+    """Step by step, from the same weights: the cosine between the two updates."""
+    if not layers.onednn_is_faster():
+        pytest.skip("needs bfloat16 in hardware")
+    run = small("mnist-paper-alternating", iterations=1, every=1, k=1, width=64)
+    start = weights(Training(run, device="cpu"))
+    steps = [weights(finished(run, precision=precision)[0]) - start for precision in ("fp32", "bf16")]
+    assert torch.nn.functional.cosine_similarity(*steps, dim=0).item() > 0.999
+
+
+@pytest.mark.parametrize("name", ["mnist-paper", "small-mlp", "ring8"])
+@pytest.mark.parametrize("seeds", [[4], [4, 7]])
+@pytest.mark.parametrize("at", [1, 4, 6, 11])
+def test_a_state_taken_anywhere_leads_to_the_same_end(name, seeds, at):
+    run = small(name)
+    whole, reports = finished(run, seeds=seeds)
+    first = Training(run, seeds=seeds, device="cpu")
+    steps = iter(range(at))
+    before = list(first.reports(stop=lambda: next(steps, None) is None))
+    assert first.iteration == at
+    state = {key: tensor.clone() for key, tensor in first.state().items()}
+    second = Training(run, seeds=seeds, device="cpu")
+    torch.rand(5)
+    second.load(state)
+    after = list(second.reports())
+    assert before + after == reports
+    final, expected = second.state(), whole.state()
+    assert final.keys() == expected.keys()
+    assert all(torch.equal(final[key], expected[key]) for key in final)
+
+
+def test_a_state_of_other_networks_is_refused_and_changes_nothing():
+    training = Training(small("ring8"), device="cpu")
+    before = weights(training)
+    with pytest.raises(ValueError, match=r"the saved generator is another one; .*generator\.layers\.0\.weight"):
+        training.load(Training(small("ring8", width=8), device="cpu").state())
+    assert torch.equal(weights(training), before)
+
+
+@pytest.mark.parametrize("seeds", [[4], [4, 7]])
+def test_a_loss_that_is_not_finite_names_the_seed_and_the_iterations(seeds):
+    training = Training(small("ring8", d_lr=1e30, g_lr=1e30), seeds=seeds, device="cpu")
+    with pytest.raises(
+        Diverged, match=r"ring8, seed 4: (D's loss|G's loss|.* stopped being finite) .*between iterations 1 and 4"
+    ):
+        list(training.reports())
+
+
+@pytest.mark.parametrize(("seeds", "says"), [([4], "seed 4"), ([4, 7], "seed 7")])
+def test_a_weight_that_is_not_finite_is_named(seeds, says):
+    training = Training(small("mnist-paper"), seeds=seeds, device="cpu")
+    training.advance(4)
+    net = training.generator.members if len(seeds) > 1 else training.generator
+    net.hidden2.bias.data.view(-1)[-1] = math.nan  # after the last loss was computed: only looking finds it
+    with pytest.raises(
+        Diverged, match=rf"{says}: generator\.hidden2\.bias stopped being finite between iterations 1 and 4"
+    ):
+        training._report()
+
+
+def test_out_of_memory_says_which_minibatch_to_try(monkeypatch):
+    training = Training(small("ring8"), device="cpu")
+
+    def full():
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes")
+
+    monkeypatch.setattr(training, "_iterate", full)
+    with pytest.raises(OutOfMemory, match="try m = 8"):
+        training.advance(1)
+
+
+def test_other_runtime_errors_stay_what_they_are(monkeypatch):
+    training = Training(small("ring8"), device="cpu")
+    monkeypatch.setattr(training, "_iterate", lambda: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(RuntimeError, match=r"inconsistent tensor size|size mismatch"):
+        training.advance(1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"precision": "fp8"}, "no precision 'fp8'; there are auto, fp32, tf32, bf16"),
+        ({"precision": "tf32", "device": "cpu"}, "cpu has no tf32"),
+        ({"seeds": [1, 1]}, "none twice"),
+        ({"seeds": []}, "at least one"),
+        ({"graph": True, "device": "cpu"}, "a CUDA graph was asked for on cpu"),
+    ],
+)
+def test_impossible_combinations_are_refused(settings, says):
+    with pytest.raises(ValueError, match=says):
+        Training(small("ring8"), **{"device": "cpu", **settings})
+
+
+def test_moving_settings_do_inside_tensors_what_the_schedule_does_with_numbers():
+    """The captured graph's learning rate and momentum, run eagerly: the same weights as plain floats give."""
+    run = small("mnist-paper", momentum_epochs=3, epoch=2, lr_decay=1.05, iterations=9, every=9)
+    plain, _ = finished(run)
+    moved = Training(run, device="cpu")
+    players = (moved.game.d_optimiser, moved.game.g_optimiser)
+    moving = optimisers.Moving(players, moved.schedule, 4, moved.device)
+    with moved.randomness:
+        for start in (0, 4, 8):
+            moving.plan(start, min(4, 9 - start))
+            for _ in range(start, min(start + 4, 9)):
+                moving.advance()
+                moved._iterate()
+    torch.testing.assert_close(weights(moved), weights(plain), atol=1e-6, rtol=1e-5)
+    assert float(players[0].param_groups[0]["lr"]) == pytest.approx(0.1 / 1.05**8)
+
+
+@pytest.mark.parametrize("run", [small("mnist-paper"), small("ring8")], ids=["sgd", "adam"])
+@CUDA
+def test_the_captured_graph_computes_what_eager_computes(run):
+    eager, slow = finished(run, device="cuda", graph=False, precision="fp32")
+    graph, fast = finished(run, device="cuda", graph=True, precision="fp32")
+    torch.testing.assert_close(weights(graph), weights(eager), atol=1e-5, rtol=1e-4)
+    for a, b in zip(slow, fast, strict=True):
+        assert a[0].d_loss == pytest.approx(b[0].d_loss, abs=1e-4)
+
+
+@CUDA
+def test_many_seeds_on_cuda_are_their_own_runs():
+    run = small("mnist-paper")
+    together, _ = finished(run, device="cuda", seeds=[1, 2], precision="fp32")
+    alone, _ = finished(run, device="cuda", seeds=[2], precision="fp32")
+    torch.testing.assert_close(weights(together, 2), weights(alone), atol=2e-4, rtol=2e-3)
+
+
+@CUDA
+def test_a_captured_run_resumes_to_the_same_bits():
+    run = small("mnist-paper", iterations=24)
+    whole, _ = finished(run, device="cuda")
+    first = Training(run, device="cuda")
+    steps = iter(range(10))
+    list(first.reports(stop=lambda: next(steps, None) is None))
+    second = Training(run, device="cuda")
+    second.load({key: tensor.clone() for key, tensor in first.state().items()})
+    list(second.reports())
+    assert torch.equal(weights(second), weights(whole))

@@ -1,0 +1,290 @@
+"""A named run on a device: one seed or many, in a chosen precision, eagerly or as a CUDA graph, alone or distributed.
+
+`Training` puts the pieces together and iterates. `ganlib.runner` adds what a long run needs around it: checkpoints,
+resuming, interruption, progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganlib import distributed, optimisers, precision, runs
+from ganlib.algorithm1 import Game, Report, iteration, simultaneous_iteration
+from ganlib.device import pick_device
+from ganlib.distributed import Processes
+from ganlib.ensemble import Ensemble, ManySeeds
+from ganlib.graphs import Captured
+from ganlib.randomness import Randomness
+from ganlib.runs import Run
+
+
+class Diverged(FloatingPointError):
+    """A loss or a weight is no longer finite."""
+
+
+class OutOfMemory(MemoryError):
+    """The device's memory does not hold the run."""
+
+
+class Training:
+    """A run in progress.
+
+    Parameters
+    ----------
+    run : its settings, see `ganlib.runs.get`.
+    seeds : one or more; S seeds train S independent pairs as one batched computation.
+    device : see `ganlib.device.pick_device`.
+    precision : see `ganlib.precision`.
+    graph : capture the whole iteration as a CUDA graph: None does where it can, False never.
+    processes : this process's place among several, from `ganlib.distributed.start`.
+
+    Raises
+    ------
+    ValueError
+        If a setting or a combination is impossible; before any data are read.
+
+    Examples
+    --------
+    >>> training = Training(runs.get("ring8", {"iterations": 4, "every": 2}), seeds=[0, 1], device="cpu")
+    >>> [[report.iteration for report in each] for each in training.reports()]
+    [[2, 2], [4, 4]]
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        seeds: Sequence[int] = (0,),
+        device: str | torch.device | None = None,
+        precision: str = "auto",
+        graph: bool | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        self.run, self.seeds, self.processes = run, tuple(seeds), processes or Processes()
+        self.device = distributed.local_device(pick_device(device, report=self.processes.first))
+        self.precision = _check(run, self.seeds, self.device, precision, graph, self.processes)
+        self.data = runs.load_data(run, self.device)
+        self.randomness = Randomness(self.seeds, self.device, self.processes.rank, self.processes.world)
+        pairs = [runs.networks(run, seed, self.data) for seed in self.seeds]
+        self.generator, self.discriminator = (self._net(list(nets)) for nets in zip(*pairs, strict=True))
+        captured = self.device.type == "cuda" and graph is not False and self.processes.world == 1
+        self.game = self._game(captured)
+        self.schedule = optimisers.schedule(run, self.game.d_optimiser, self.game.g_optimiser)
+        self.iteration = self.reported = 0
+        self.statistics = torch.zeros(4, *[len(self.seeds)] * self.many, device=self.device)
+        self._moving: optimisers.Moving | None = None
+        self._iterate: Callable[[], Tensor] = self._eager_iteration()
+        if captured:
+            self._iterate = self._captured_iteration()
+
+    @property
+    def many(self) -> bool:
+        """Whether several seeds are trained at once."""
+        return len(self.seeds) > 1
+
+    def advance(self, iterations: int, stop: Callable[[], bool] = lambda: False) -> None:
+        """Make iterations without waiting for the device; ``stop`` is asked before each, and ends them early.
+
+        Raises
+        ------
+        OutOfMemory
+            If the device's memory does not suffice; says which minibatch size to try.
+        """
+        if self._moving is not None:
+            self._moving.plan(self.iteration, min(iterations, self._table))
+        try:
+            with self.randomness, precision.active(self.precision, self.device):
+                for done in range(iterations):
+                    if stop():
+                        return
+                    if self._moving is not None and done and done % self._table == 0:
+                        self._moving.plan(self.iteration, min(iterations - done, self._table))
+                    if self._moving is None and self.schedule is not None:
+                        self.schedule(self.iteration)
+                    self.statistics += self._iterate()
+                    self.iteration += 1
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+                raise
+            raise OutOfMemory(self._smaller()) from error
+
+    def reports(self, stop: Callable[[], bool] = lambda: False) -> Iterator[list[Report]]:
+        """Iterate to the run's end, yielding every ``run.every`` iterations one report a seed.
+
+        Raises
+        ------
+        Diverged
+            At the report after a loss or a weight stopped being finite; names it, the seed and the iterations between.
+        """
+        while self.iteration < self.run.iterations:
+            target = min((self.iteration // self.run.every + 1) * self.run.every, self.run.iterations)
+            self.advance(target - self.iteration, stop)
+            if self.iteration < target:
+                return
+            yield self._report()
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the future of the run depends on, tensors by name: weights, optimisers, random numbers, means."""
+        state = {f"{net}.{name}": t for net, module in self._nets() for name, t in module.state_dict().items()}
+        for name, optimiser in self._optimisers():
+            for i, parameter in enumerate(optimiser.param_groups[0]["params"]):
+                state |= {f"{name}.{i}.{key}": t for key, t in optimiser.state[parameter].items() if t is not None}
+        state |= {f"random.{name}": t for name, t in self.randomness.state().items()}
+        return state | {"statistics": self.statistics, "progress": torch.tensor([self.iteration, self.reported])}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state` of the same run: afterwards every step is as it would have been without the stop.
+
+        Raises
+        ------
+        ValueError
+            If the state has other tensors than this run; nothing is changed then.
+        """
+        for net, module in self._nets():
+            expected = {f"{net}.{name}": t.shape for name, t in module.state_dict().items()}
+            found = {name: t.shape for name, t in state.items() if name.startswith(f"{net}.")}
+            if found != expected:
+                differing = sorted(dict(found.items() ^ expected.items()))
+                raise ValueError(f"the saved {net} is another one; these tensors differ: {', '.join(differing[:5])}")
+        for net, module in self._nets():
+            for name, tensor in module.state_dict().items():
+                tensor.copy_(state[f"{net}.{name}"])
+        for name, optimiser in self._optimisers():
+            for i, parameter in enumerate(optimiser.param_groups[0]["params"]):
+                prefix = f"{name}.{i}."
+                saved = {key.removeprefix(prefix): t for key, t in state.items() if key.startswith(prefix)}
+                optimiser.state[parameter] = optimisers.on_device(saved, self.device)
+        self.randomness.load({n.removeprefix("random."): t for n, t in state.items() if n.startswith("random.")})
+        self.statistics.copy_(state["statistics"])
+        self.iteration, self.reported = state["progress"].tolist()
+
+    def networks(self, seed: int | None = None) -> tuple[nn.Module, nn.Module]:
+        """The generator and the discriminator of one seed (the first by default), as plain nets."""
+        index = 0 if seed is None else self.seeds.index(seed)
+        if not self.many:
+            return self.generator, self.discriminator
+        assert isinstance(self.generator, Ensemble)
+        assert isinstance(self.discriminator, Ensemble)
+        return self.generator.member(index), self.discriminator.member(index)
+
+    def _net(self, nets: list[nn.Module]) -> nn.Module:
+        nets = [net.to(self.device) for net in nets]
+        if self.many:
+            return Ensemble(nets, torch.bfloat16 if self.precision == "bf16" else None)
+        if self.processes.world > 1:
+            distributed.same_weights(nets[0])
+            return distributed.synchronised(nets[0])
+        return nets[0]
+
+    def _game(self, captured: bool) -> Game:
+        run = self.run
+        data: Any = self.data
+        latent: Any = runs.latent(run)
+        generator, discriminator = self.generator, self.discriminator
+        if self.many:
+            data, latent = ManySeeds(data), ManySeeds(latent)
+        elif self.precision == "bf16":
+            generator, discriminator = map(precision.InBfloat16, (generator, discriminator))
+        d_optimiser = optimisers.build(run, self.discriminator, run.d_lr, captured=captured)
+        g_optimiser = optimisers.build(run, self.generator, run.g_lr, captured=captured)
+        m = run.m
+        if self.processes.world > 1:
+            data, latent = distributed.Rows(data, self.processes), distributed.Rows(latent, self.processes)
+            m //= self.processes.world
+            distributed.average_gradients(d_optimiser)
+            distributed.average_gradients(g_optimiser)
+        return Game(
+            generator,
+            discriminator,
+            data,
+            latent,
+            d_optimiser,
+            g_optimiser,
+            k=run.k,
+            m=m,
+            loss=run.loss,
+            reduction=run.reduction,
+        )
+
+    def _eager_iteration(self) -> Callable[[], Tensor]:
+        rng = self.randomness.generators if self.many else self.randomness.generators[0]
+        return partial(simultaneous_iteration if self.run.update == "simultaneous" else iteration, self.game, rng)
+
+    def _captured_iteration(self) -> Callable[[], Tensor]:
+        iterate = self._iterate
+        self._table = min(self.run.every, self.run.iterations)
+        if self.schedule is not None:
+            players = (self.game.d_optimiser, self.game.g_optimiser)
+            self._moving = moving = optimisers.Moving(players, self.schedule, self._table, self.device)
+
+            def iterate_and_move() -> Tensor:
+                moving.advance()
+                return eager()
+
+            eager, iterate = iterate, iterate_and_move
+        return Captured(iterate, self.randomness.generators)
+
+    def _report(self) -> list[Report]:
+        means = distributed.mean(self.statistics / (self.iteration - self.reported)).double()
+        rows: list[list[float]] = means.reshape(4, -1).T.tolist()
+        between = f"between iterations {self.reported + 1} and {self.iteration}"
+        for seed, (d_loss, g_loss, *_) in zip(self.seeds, rows, strict=True):
+            for name, loss in (("D's loss", d_loss), ("G's loss", g_loss)):
+                if not abs(loss) < float("inf"):
+                    raise Diverged(
+                        f"{self.run.name}, seed {seed}: {name} became {loss} {between}: lower the learning rate"
+                    )
+        self._check_weights(between)
+        self.statistics.zero_()
+        self.reported = self.iteration
+        return [Report(self.iteration, *row) for row in rows]
+
+    def _check_weights(self, between: str) -> None:
+        named = [(f"{net}.{n}", t) for net, module in self._nets() for n, t in module.state_dict().items()]
+        finite = torch.stack([t.isfinite().all() for _, t in named]).tolist()  # one wait for all of them
+        for (name, tensor), good in zip(named, finite, strict=True):
+            if not good:
+                seed = (
+                    self.seeds[int((~tensor.isfinite()).flatten(1).any(1).nonzero()[0])] if self.many else self.seeds[0]
+                )
+                raise Diverged(
+                    f"{self.run.name}, seed {seed}: {name} stopped being finite {between}: lower the learning rate"
+                )
+
+    def _smaller(self) -> str:
+        seeds = f" or fewer than {len(self.seeds)} seeds at once" if self.many else ""
+        return (
+            f"{self.run.name} does not fit the memory of {self.device} with m = {self.run.m}: "
+            f"try m = {max(self.run.m // 2, 1)}{seeds}"
+        )
+
+    def _nets(self) -> list[tuple[str, nn.Module]]:
+        return [
+            (name, net.members if isinstance(net, Ensemble) else net)
+            for name, net in (("generator", self.generator), ("discriminator", self.discriminator))
+        ]
+
+    def _optimisers(self) -> list[tuple[str, Optimizer]]:
+        return [("d_optimiser", self.game.d_optimiser), ("g_optimiser", self.game.g_optimiser)]
+
+
+def _check(
+    run: Run, seeds: tuple[int, ...], device: torch.device, policy: str, graph: bool | None, processes: Processes
+) -> str:
+    if processes.world > 1 and len(seeds) > 1:
+        raise ValueError(
+            f"{len(seeds)} seeds on {processes.world} processes: train many seeds on one, or one seed on many"
+        )
+    if run.m % processes.world:
+        raise ValueError(f"m = {run.m} does not divide among {processes.world} processes; take a multiple")
+    if graph and (device.type != "cuda" or processes.world > 1):
+        raise ValueError(
+            f"a CUDA graph was asked for on {device} with {processes.world} process(es); it needs one CUDA device"
+        )
+    return precision.choose(policy, device)
