@@ -1,0 +1,170 @@
+"""The commands themselves, one function each; they take what `ganlib.cli.arguments` has read."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ganlib import checkpoint, evaluation, precision, provenance, runs, sampling, settings
+from ganlib.cli import pictures
+from ganlib.cli.arguments import DIVERGED, USAGE, Stop
+from ganlib.cli.errors import refusing
+from ganlib.cli.training import chosen, folder_of, pick, run_of, train_to_the_end
+from ganlib.evaluation import Trained
+
+
+def show(args: argparse.Namespace) -> None:
+    """List the named runs, or one's settings."""
+    if args.name is None:
+        if args.set:
+            raise Stop(USAGE, "--set needs the name of a run")
+        listed = {name: run.source for name, run in runs.RUNS.items()}
+        if args.json:
+            print(json.dumps({name: runs.as_dict(run) for name, run in runs.RUNS.items()}, indent=1))
+        else:
+            print("\n".join(f"{name:<{max(map(len, listed))}}  {source}" for name, source in listed.items()))
+        return
+    run = run_of(args)
+    if args.json:
+        print(json.dumps(runs.as_dict(run), indent=1))
+        return
+    changed = runs.changed(run)
+    values = {name: str(value) if value != "" else "(none)" for name, value in runs.as_dict(run).items()}
+    width, says = max(map(len, values)), settings.describe()
+    short = max(len(value) for name, value in values.items() if name != "source")
+    for name, value in values.items():
+        was = f" (the named run has {changed[name][0]!r})" if name in changed else ""
+        print(
+            f"{name:<{width}}  {value}" if name == "source" else f"{name:<{width}}  {value:<{short}}  {says[name]}{was}"
+        )
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train a named run."""
+    runner, _ = train_to_the_end(args, run_of(args), resume=args.resume)
+    if runner.training.processes.first:
+        found, _ = checkpoint.newest(folder_of(args))
+        print(found.path if found else folder_of(args))
+
+
+def sample(args: argparse.Namespace) -> None:
+    """Draw samples into a file."""
+    out: Path = args.out
+    if out.suffix not in (".png", ".npz"):
+        raise Stop(USAGE, f"--out is {out}; give a name that ends in .png or .npz")
+    trained = _open(args)
+
+    with refusing(USAGE):
+        generator = trained.generator(args.member, pick(args))
+    samples = sampling.sample(generator, runs.latent(trained.run), args.n, seed=args.seed).cpu()
+    if not samples.isfinite().all():
+        raise Stop(DIVERGED, f"{trained.checkpoint.path}: the generator's samples are not finite")
+    content = pictures.npz(samples) if out.suffix == ".npz" else pictures.picture(trained.run, samples)
+    print(provenance.write(out, content))
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Measure trained generators."""
+    trained = _open(args)
+
+    device = pick(args)
+    seeds = trained.seeds if args.member is None else (args.member,)
+    with refusing(USAGE):
+        generators = {seed: trained.generator(seed, device) for seed in seeds}
+    data = evaluation.held_out(trained.run, device)
+    with refusing(USAGE):
+        found = {
+            seed: evaluation.evaluate(trained.run, generator, data, samples=args.samples)
+            for seed, generator in generators.items()
+        }
+    across = evaluation.across_seeds(list(found.values()))
+    if args.json:
+        by_seed = {str(seed): each for seed, each in found.items()}
+        found_all = {"run": trained.run.name, "iteration": trained.iteration, "figures_by_seed": by_seed}
+        print(json.dumps(found_all | {"across_seeds": across}, indent=1))
+        return
+    print(f"{trained.run.name} at iteration {trained.iteration}, {args.samples:,} samples")
+    print(found[seeds[0]]["protocol"])
+    for seed, each in found.items():
+        for name, figure in each["figures"].items():
+            print(f"seed {seed}: {name} {_shown(figure)}")
+    for name, each in across.items():
+        if each["n"] > 1:
+            spread = f"standard deviation {each['standard_deviation']:.4g} over {each['n']} seeds"
+            print(f"all seeds: {name} mean {each['mean']:.5g} {each['unit']}, {spread}")
+
+
+def reproduce(args: argparse.Namespace) -> None:
+    """Train, measure every seed, write the results."""
+    run, folder, started = run_of(args), folder_of(args), datetime.now(UTC)
+    path = args.results or folder / f"{run.name}.json"
+
+    device = pick(args)
+    with refusing(USAGE):
+        policy = precision.choose(args.precision, device)
+        if args.samples < 4:
+            raise ValueError(f"samples is {args.samples}; a measurement needs at least 4")
+    asked = runs.as_dict(run) | {"pretrained": provenance.without_folder(run.pretrained)}
+    same = {
+        "run": run.name,
+        "settings": asked,
+        "seeds": list(chosen(args)),
+        "precision": policy,
+        "samples": args.samples,
+    }
+    provenance.check_results(path, same)
+    held_out = evaluation.held_out(run, device)  # before hours of training, not after
+    runner, start = train_to_the_end(args, run, resume=True)
+    training = runner.training
+    if not training.processes.first:
+        return
+    found, weights = {}, {}
+    for seed in training.seeds:
+        generator = training.networks(seed)[0]
+        found[str(seed)] = evaluation.evaluate(run, generator, held_out, samples=args.samples)
+        file = path.with_name(f"{path.stem}-seed{seed}.safetensors")
+        evaluation.save_generator(file, run, seed, generator, training.iteration)
+        weights[str(seed)] = {
+            "file": file.name,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "format": "half precision",
+        }
+    used = held_out.values() if run.channels == 0 else [training.data, *held_out.values()]
+    described = provenance.provenance(run, training.seeds, training.device, list(used), started, args.argv)
+    columns = ["iteration", "d_loss", "g_loss", "d_real", "d_fake"]
+    curves = {
+        str(seed): [[float(f"{getattr(each[i], name):.7g}") for name in columns] for each in runner.curves]
+        for i, seed in enumerate(training.seeds)
+    }
+    results = described | {
+        "processes": training.processes.world,
+        "precision": training.precision,
+        "samples": args.samples,
+        "iterations_of_this_command": training.iteration - start,
+        "figures_by_seed": found,
+        "across_seeds": evaluation.across_seeds(list(found.values())),
+        "curves": {"columns": columns, "by_seed": curves},
+        "weights": weights,
+    }
+    print(provenance.write_results(path, results))
+
+
+def _open(args: argparse.Namespace) -> Trained:
+    trained, refused = evaluation.open_trained(args.path)
+    for error in refused:
+        print(f"warning: {error}; an older checkpoint is used", file=sys.stderr)
+    return trained
+
+
+def _shown(figure: dict[str, Any]) -> str:
+    error = "" if figure["plus_minus"] is None else f" +- {figure['plus_minus']:.2g}"
+    means = "" if figure["plus_minus"] is None else f"; +- is the {figure['plus_minus_is']}"
+    return f"{figure['value']:.5g}{error} {figure['unit']} ({figure['n']:,} {figure['n_is']}{means})"
+
+
+COMMANDS = {"runs": show, "train": train, "sample": sample, "evaluate": evaluate, "reproduce": reproduce}

@@ -1,0 +1,52 @@
+"""Expected errors: one line and an exit code. The others keep their traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from ganlib.checkpoint import CheckpointError
+from ganlib.cli.arguments import DIVERGED, MEMORY, NO_DATA, REFUSED, UNEXPECTED, Stop
+from ganlib.provenance import ResultsError
+from ganlib.training import Diverged
+
+
+@contextmanager
+def expected_errors() -> Iterator[None]:
+    """Inside, errors that a user can do something about become `Stop`."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise Stop(REFUSED, str(error)) from error
+    except ResultsError as error:
+        raise Stop(REFUSED, str(error)) from error
+    except Diverged as error:
+        raise Stop(DIVERGED, str(error)) from error
+    except FileNotFoundError as error:
+        raise Stop(NO_DATA, str(error)) from error
+    except ModuleNotFoundError as error:
+        if error.name:  # a failed import; ganlib's own messages, about packages that data come in, name none
+            raise
+        raise Stop(NO_DATA, str(error)) from error
+    except MemoryError as error:
+        raise Stop(MEMORY, str(error) or "out of memory") from error
+    except OSError as error:
+        raise Stop(UNEXPECTED, str(error)) from error
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        what = str(error).partition("\n")[0]
+        raise Stop(MEMORY, f"out of memory ({what}): try smaller nets, or fewer samples or seeds at once") from error
+
+
+@contextmanager
+def refusing(code: int) -> Iterator[None]:
+    """Inside, a ValueError or TypeError is about what was asked for. Elsewhere it is a fault with a traceback."""
+    try:
+        yield
+    except (CheckpointError, ResultsError):
+        raise
+    except (ValueError, TypeError) as error:
+        raise Stop(code, str(error)) from error

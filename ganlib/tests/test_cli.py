@@ -1,0 +1,376 @@
+"""The commands end to end, what they refuse and in which words, exit codes, and Ctrl-C on a real process."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganlib import checkpoint, evaluation, provenance, runs
+from ganlib.cli import main
+from ganlib.cli.arguments import EPILOG, parser
+
+SMALL = ["--set", "iterations=4", "--set", "every=2"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Every test in its own folder, on the CPU, with the threads it found."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANLIB_DEVICE", "cpu")
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; its exit code, stdout and stderr."""
+
+    def call(*arguments):
+        code = main([str(each) for each in arguments])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def refused(run, code, *arguments):
+    """The one line of stderr of a command that ends with ``code``."""
+    found, out, err = run(*arguments)
+    assert (found, out) == (code, "")
+    assert re.fullmatch(r"error: [^\n]+\n", err), err
+    return err
+
+
+def process(*arguments, **settings):
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
+    command = [sys.executable, "-m", "ganlib", *arguments]
+    return subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables, **settings
+    )
+
+
+def test_help_imports_no_torch_and_documents_every_exit_code():
+    code = "import sys; from ganlib.cli import main; main(['train', '--help']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+    for code in ("0", "1", "2", "3", "4", "5", "6", "130"):
+        assert re.search(rf"^  {code}  \S", EPILOG, re.MULTILINE)
+
+
+def test_the_examples_in_help_are_commands():
+    lines = re.findall(r"-m ganlib (.*?)(?:  +.*)?$", EPILOG, re.MULTILINE)
+    assert len(lines) == 8
+    for line in lines:
+        args = parser().parse_args(shlex.split(line))
+        if hasattr(args, "name") and args.name:
+            runs.get(args.name, dict(each.split("=") for each in args.set))
+
+
+@pytest.mark.parametrize("command", ["runs", "train", "sample", "evaluate", "reproduce"])
+def test_every_command_has_help(run, command):
+    code, out, err = run(command, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"usage: python -m ganlib {command}")
+
+
+def test_runs_lists_and_shows(run):
+    code, out, _ = run("runs")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(runs.RUNS)
+    assert list(json.loads(run("runs", "--json")[1])) == list(runs.RUNS)
+    code, out, _ = run("runs", "ring8", "--set", "k=3")
+    shown = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert list(shown) == list(runs.as_dict(runs.get("ring8")))
+    assert shown["k"].startswith("3 ")
+    assert "the named run has 1" in shown["k"]
+    assert json.loads(run("runs", "ring8", "--set", "k=3", "--json")[1]) == runs.as_dict(runs.get("ring8", {"k": 3}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["runs", "ring9"], "did you mean ring8"),
+        (["train", "mnist-papr"], "did you mean mnist-paper"),
+        (["train", "ring8", "--set", "latent_dimm=2"], "did you mean latent_dim"),
+        (["train", "ring8", "--set", "k=two"], "k is 'two'"),
+        (["train", "ring8", "--set", "k=0"], "k is 0"),
+        (["train", "ring8", "--set", "k"], "SETTING=VALUE"),
+        (["train", "ring8", "--set", "k=1", "--set", "k=2"], "twice"),
+        (["train", "ring8", "--device", "abacus"], "abacus"),
+        (["train", "ring8", "--precision", "tf32"], "no tf32"),
+        (["train", "ring8", "--seeds", "0"], "'0' is not a number"),
+        (["train", "ring8", "--seeds", "1,x"], "'x' is no seed"),
+        (["train", "ring8", "--seeds", "1,1"], "twice"),
+        (["train", "ring8", "--seed", "-1"], "no seed|expected one argument"),
+        (["train", "ring8", "--seed", "1", "--seeds", "2"], "not allowed with"),
+        (["train", "ring8", "--save-every", "0"], "'0' is not"),
+        (["train"], "required: name"),
+        (["walk"], "invalid choice: 'walk'"),
+        ([], "required: command"),
+        (["runs", "--set", "k=2"], "needs the name"),
+        (["sample", "x", "--out", "a.gif"], r"\.png or \.npz"),
+        (["reproduce", "ring8", "--samples", "3"], "samples is 3"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(run, tmp_path, arguments, says):
+    assert re.search(says, refused(run, 2, *arguments))
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), min_size=2, unique=True))
+def test_seeds_are_those_listed(seeds):
+    assert parser().parse_args(["train", "x", "--seeds", ",".join(map(str, seeds))]).seeds == tuple(seeds)
+
+
+def test_seeds_are_counted_or_single():
+    for given_, seeds in (
+        (["--seeds", "3"], (0, 1, 2)),
+        (["--seeds", "3,"], (3,)),
+        (["--seed", "3"], (3,)),
+        ([], None),
+    ):
+        assert parser().parse_args(["train", "x", *given_]).seeds == seeds
+
+
+def test_train_sample_evaluate(run, tmp_path):
+    code, out, err = run("train", "ring8", *SMALL, "--seeds", "5,7", "--threads", 1)
+    assert code == 0
+    assert out == "trained/ring8/checkpoint-000000004.safetensors\n"
+    progress = [line for line in err.splitlines() if "iteration" in line]
+    number = r"\d+\.\d+"
+    pattern = (
+        rf"mean of 2 seeds: iteration {{}}/4, {number} steps/s, D loss {number}, G loss {number}, D\(real\) .*D\(fake\)"
+    )
+    assert len(progress) == 2
+    assert re.search(pattern.format(2), progress[0])
+    assert re.search(pattern.format(4), progress[1])
+
+    for file in ("a.npz", "b.npz"):
+        assert run("sample", "trained/ring8", "-n", 10, "--member", 7, "--out", file)[:2] == (0, f"{file}\n")
+    run("sample", "trained/ring8", "-n", 10, "--out", "c.npz")
+    a, b, c = (np.load(tmp_path / f"{name}.npz", allow_pickle=False)["samples"] for name in "abc")
+    assert a.shape == (10, 2)
+    assert (a == b).all()
+    assert (a != c).any()  # seed 5, the first
+    assert run("sample", "trained/ring8/checkpoint-000000004.safetensors")[1] == "samples.png\n"
+    assert torchvision.io.read_image("samples.png").shape[1:] == (550, 550)
+    assert "has 5, 7" in refused(run, 2, "sample", "trained/ring8", "--member", 6)
+
+    code, out, _ = run("evaluate", "trained/ring8", "--samples", 200, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert list(found["figures_by_seed"]) == ["5", "7"]
+    expected = evaluation.evaluate(
+        runs.get("ring8"),
+        evaluation.open_trained("trained/ring8")[0].generator(7),
+        {"data": runs.load_data(runs.get("ring8"))},
+        samples=200,
+    )
+    assert found["figures_by_seed"]["7"] == json.loads(json.dumps(expected))
+    assert found["across_seeds"]["high_quality"]["n"] == 2
+    code, out, _ = run("evaluate", "trained/ring8", "--samples", 200)
+    assert "standard deviation" in out
+    assert "+- is the standard error over samples" in out
+
+
+def test_a_terminal_gets_one_bar(run, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    code, _, err = run("train", "ring8", *SMALL)
+    assert code == 0
+    bar = err.rstrip().split("\r")[-1]
+    assert re.search(r"ring8: 100%.* 4/4 .*steps/s, D loss .*, G loss .*, D\(real\) .*, D\(fake\) ", bar)
+
+
+def test_images_make_a_grid_in_the_unit_interval(run):
+    small = ["--set", "data=digits", "--set", "examples=200", "--set", "width=16", "--set", "units=8", "--set", "m=20"]
+    assert run("train", "mnist-paper", *small, *SMALL, "--quiet", "--out", "d")[2] == ""
+    run("sample", "d", "-n", 5, "--out", "d.png")
+    run("sample", "d", "-n", 5, "--out", "d.npz")
+    picture = torchvision.io.read_image("d.png").float() / 255
+    samples = torch.from_numpy(np.load("d.npz")["samples"]).view(5, 28, 28)
+    assert picture.shape == (3, 2 + 2 * 30, 2 + 3 * 30)  # two rows of three, two pixels between them
+    torch.testing.assert_close(picture[0, 2:30, 2:30], samples[0], atol=0.5 / 255 + 1e-6, rtol=0)
+    torch.testing.assert_close(picture[2, 32:60, 32:60], samples[4], atol=0.5 / 255 + 1e-6, rtol=0)
+
+
+def test_one_dimensional_samples_are_drawn_too(run):
+    run("train", "figure1", *SMALL, "--quiet", "--seed", 3)
+    assert run("sample", "trained/figure1")[0] == 0
+    assert run("evaluate", "trained/figure1", "--samples", 100)[1].count("seed 3: ") == 3
+
+
+def test_other_settings_do_not_resume_and_a_run_is_not_overwritten(run):
+    assert run("train", "ring8", *SMALL, "--quiet")[0] == 0
+    kept = checkpoint.newest("trained/ring8")[0].path.read_bytes()
+    said = refused(run, 5, "train", "ring8", "--set", "every=2", "--resume", "--quiet", "--seed", 1)
+    assert f"iterations: 4 -> {runs.get('ring8').iterations}; seeds: [0] -> [1]" in said
+    assert "resume it" in refused(run, 5, "train", "ring8", *SMALL)
+    assert checkpoint.newest("trained/ring8")[0].path.read_bytes() == kept
+
+
+def test_refused_checkpoints_and_missing_data_have_their_codes(run, tmp_path, monkeypatch):
+    assert "no such file" in refused(run, 5, "sample", "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "no checkpoint" in refused(run, 5, "evaluate", "empty")
+    monkeypatch.setenv("GANLIB_DATA", str(tmp_path))
+    assert "Toronto Face Database" in refused(run, 6, "train", "tfd", "--quiet")
+    assert "CIFAR-10" in refused(run, 6, "reproduce", "cifar10-fc", "--quiet")
+    assert not (tmp_path / "trained").exists()
+
+
+def test_divergence_has_its_code_and_keeps_the_checkpoint(run):
+    said = refused(
+        run, 3, "train", "ring8", "--quiet", "--set", "optimiser=sgd", "--set", "beta1=0.9",
+        "--set", "d_lr=1e30", "--set", "g_lr=1e30", "--set", "iterations=20", "--set", "every=5",
+    )  # fmt: skip
+    assert re.search(r"ring8, seed 0: .* between iterations 1 and 5: .*; no checkpoint was made yet", said)
+
+
+@pytest.mark.parametrize("setting", ["m=100000000000000", "width=100000000000000"])  # refused at once, nowhere tried
+def test_full_memory_has_its_code(run, setting):
+    said = refused(run, 4, "train", "ring8", *SMALL, "--set", setting, "--quiet")
+    assert ("try m = 50000000000000" if setting[0] == "m" else "try smaller nets") in said
+
+
+def test_a_full_disk_is_one_line(run, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "somewhere")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    assert "No space left on device" in refused(run, 1, "train", "ring8", *SMALL, "--quiet")
+
+
+def test_faults_of_the_program_keep_their_traceback(run, monkeypatch):
+    def fault(*_, **__):
+        raise ValueError("a fault")
+
+    run("train", "ring8", *SMALL, "--quiet")
+    monkeypatch.setattr(evaluation, "held_out", fault)
+    with pytest.raises(ValueError, match="a fault"):
+        run("evaluate", "trained/ring8")
+
+
+def test_reproduce_writes_all_of_it_and_can_be_repeated(run, tmp_path):
+    command = ["reproduce", "ring8", *SMALL, "--seeds", 2, "--samples", 100, "--results", tmp_path / "r" / "ring.json"]
+    code, out, _ = run(*command)
+    assert (code, out.strip()) == (0, str(tmp_path / "r" / "ring.json"))
+    found = json.loads((tmp_path / "r" / "ring.json").read_text())
+    assert str(tmp_path) not in (tmp_path / "r" / "ring.json").read_text()
+    run_ = runs.get("ring8", {"iterations": 4, "every": 2})
+    assert found["settings"] == runs.as_dict(run_)
+    assert found["changed"]["iterations"]["this"] == 4
+    assert (found["seeds"], found["samples"], found["iterations_of_this_command"]) == ([0, 1], 100, 4)
+    assert found["command"].endswith("--results ring.json")
+    assert [row[0] for row in found["curves"]["by_seed"]["1"]] == [2, 4]
+    whole, _ = checkpoint.newest("trained/ring8")
+    assert found["curves"]["by_seed"]["1"][1] == pytest.approx(whole.record["curves"][1][1], rel=1e-6)
+    values = found["across_seeds"]["high_quality"]["values"]
+    assert values == [found["figures_by_seed"][seed]["figures"]["high_quality"]["value"] for seed in "01"]
+    for seed, weights in found["weights"].items():
+        file = tmp_path / "r" / weights["file"]
+        again = json.loads(run("evaluate", file, "--samples", 100, "--json")[1])
+        full = json.loads(run("evaluate", "trained/ring8", "--member", seed, "--samples", 100, "--json")[1])
+        for name, figure in full["across_seeds"].items():  # half precision moves few of 100 samples
+            assert again["across_seeds"][name]["mean"] == pytest.approx(figure["mean"], abs=0.05)
+
+    code, _, err = run(*command)  # the run is finished: measured again, not trained again
+    assert code == 0
+    assert "resumes after iteration 4 of 4" in err
+    again = json.loads((tmp_path / "r" / "ring.json").read_text())
+    assert again["iterations_of_this_command"] == 0
+    for name in ("settings", "figures_by_seed", "across_seeds", "curves", "weights"):
+        assert again[name] == found[name]
+
+    before = (tmp_path / "r" / "ring.json").read_bytes()
+    other = [*command, "--set", "k=2", "--out", "other"]
+    assert "settings.k: 1 -> 2" in refused(run, 5, *other)
+    assert (tmp_path / "r" / "ring.json").read_bytes() == before
+    assert not (tmp_path / "other").exists()  # refused before any training
+
+
+def test_reproduce_of_images_names_every_split(run):
+    small = ["--set", "data=digits", "--set", "width=16", "--set", "units=8"]
+    assert run("reproduce", "mnist-paper", *small, *SMALL, "--samples", 50, "--quiet")[0] == 0
+    with open("trained/mnist-paper/mnist-paper.json") as file:
+        found = json.load(file)
+    assert [each["split"] for each in found["data"]] == ["train", "valid", "test"]
+    figure = found["figures_by_seed"]["0"]["figures"]["log_likelihood"]
+    assert (figure["n"], figure["plus_minus_is"]) == (500, "standard error over test images")
+
+
+def test_tensorboard_is_asked_for_before_any_work(run, tmp_path, monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "pip install tensorboard" in refused(run, 2, "train", "ring8", *SMALL, "--tensorboard", "logs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_keeps_a_checkpoint_and_the_printed_command_finishes_the_run(run, tmp_path):
+    command = ["train", "ring8", "--set", "iterations=400", "--set", "every=20", "--save-every", "20"]
+    command += ["--threads", "1", "--out", "stopped"]
+    started = process(*command, cwd=tmp_path)
+    for line in started.stderr:
+        if "iteration 20/" in line:
+            break
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=120)
+    assert (started.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    at = int(re.search(r"interrupted: stopped after iteration (\d+), saved in stopped", err)[1])
+    assert checkpoint.newest("stopped")[0].iteration == at < 400
+    resume = shlex.split(re.search(r"resume with: python -m ganlib (.*)", err)[1])
+    assert resume == [*command, "--resume"]
+    code, out, err = run(*resume)
+    assert code == 0
+    assert f"resumes after iteration {at} of 400" in err
+    run("train", *command[1:-2], "--out", "never-stopped", "--quiet")
+    stopped, never = (checkpoint.newest(folder)[0] for folder in ("stopped", "never-stopped"))
+    assert stopped.iteration == never.iteration == 400
+    assert stopped.record["curves"] == never.record["curves"]
+    assert all(torch.equal(stopped.tensors[name], tensor) for name, tensor in never.tensors.items())
+
+
+def test_ctrl_c_outside_training_has_its_code_too(run, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "load_data", interrupt)
+    code, out, err = run("train", "ring8", "--quiet")
+    assert (code, out) == (130, "")
+    assert err == "interrupted\nresume with: python -m ganlib train ring8 --quiet --resume\n"
+    run_reproduce = run("reproduce", "ring8", "--quiet")
+    assert run_reproduce[0] == 130
+    assert run_reproduce[2].endswith("resume with: python -m ganlib reproduce ring8 --quiet\n")  # it resumes anyway
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["runs"], 0), (["runs", "x"], 2), (["sample", "nowhere"], 5)])
+def test_exit_codes_of_real_processes(tmp_path, arguments, code):
+    started = process(*arguments, cwd=tmp_path)
+    _, err = started.communicate(timeout=120)
+    assert started.returncode == code
+    assert err.count("\n") == (code != 0)
+
+
+def test_two_processes_train_one_run(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "ganlib"]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
+    done = subprocess.run(
+        [*command, "reproduce", "ring8", *SMALL, "--samples", "50"],
+        cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "trained/ring8/ring8.json\n"  # rank 0's, once
+    found = json.loads((tmp_path / "trained/ring8/ring8.json").read_text())
+    assert found["processes"] == 2
+    alone = provenance.command_line(["reproduce", "ring8", *SMALL, "--samples", "50"])
+    assert found["command"] == alone
