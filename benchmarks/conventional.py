@@ -2,7 +2,8 @@
 
 The conventional loop (benchmarks/loop.py) is written as most repositories write it. It is timed with the DataLoader's
 default of no worker process, and with two; each against the engine in turns of its own. A ratio of 2 means that the
-engine makes two iterations in the time of the other's one. Both compute in float32; TF32 is off.
+engine makes two iterations in the time of the other's one. Both compute in float32; TF32 is off. Each side has a
+process of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ from typing import Any
 import torch
 
 from benchmarks import common
+from benchmarks.apart import Apart
 from benchmarks.loop import Loop, available, same_nets
 from ganlib import runs
 from ganlib.training import Training
 
 TARGETS = {"mnist-paper": {"cpu": 1.5, "cuda": 50}, "small-mlp": {"cpu": 2.2, "cuda": 50}}
+
+
+def engine(run: runs.Run, device: torch.device) -> common.Steps:
+    """The engine's iterations, in float32."""
+    return Training(run, device=device, precision="fp32").advance
 
 
 def compare(
@@ -32,16 +39,15 @@ def compare(
     """Times, ratios and images a second for one named run."""
     result: dict[str, Any] = {"ratios": {}, "images_per_second": {}, "rounds": {}}
     with available(name, overrides or {}) as (run, source):
-        engine = Training(run, device=device, precision="fp32")
+        result["parameters"] = same_nets(run, Loop(run, torch.device("cpu")))
         for workers in options.workers:
-            loop = Loop(run, device, workers)
-            result["parameters"] = same_nets(run, loop)
-            times = common.interleave(
-                {"engine": engine.advance, "conventional": loop},
-                rounds=options.rounds,
-                seconds=options.seconds,
-                device=device,
-            )
+            with (
+                Apart(engine, run, device, device=device) as ours,
+                Apart(Loop, run, device, workers, device=device) as theirs,
+            ):
+                times = common.interleave(
+                    {"engine": ours, "conventional": theirs}, rounds=options.rounds, seconds=options.seconds
+                )
             label = f"{name}, {workers} workers"
             # The target is set against the DataLoader's default.
             result["ratios"][label] = common.ratio(

@@ -53,6 +53,16 @@ def products(side: int, device: torch.device) -> dict[str, Callable[[], Tensor]]
     return found
 
 
+def plainly(training: Training) -> common.Steps:
+    """Its iterations with torch's own float32 product, which on this device is another library's."""
+
+    def advance(n: int) -> None:
+        with layers.plain():
+            training.advance(n)
+
+    return advance
+
+
 def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     side = 64 if options.smoke else SIDE
     overrides = {"data": "digits", "width": 32, "units": 8} if options.smoke else {}
@@ -64,6 +74,10 @@ def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
         policies = ["fp32", *["bf16"] * precision.has_bf16(device)]
         for policy in policies:
             candidates[f"iteration, {policy}"] = Training(run, device=device, precision=policy).advance
+        if device.type == "cpu" and layers.onednn_is_faster():
+            candidates["iteration, fp32 by torch's own product"] = plainly(
+                Training(run, device=device, precision="fp32")
+            )
         times = common.interleave(candidates, rounds=options.rounds, seconds=options.seconds, device=device)
 
     total = sum(counted.values())
@@ -83,6 +97,10 @@ def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
     if "bf16" in policies:
         fp32, bf16 = (times[f"iteration, {policy}"] for policy in policies)
         ratios["fp32 / bf16"] = common.ratio(fp32, bf16, target=1.5 if device.type == "cpu" else None)
+        if "iteration, fp32 by torch's own product" in times:
+            own = times["iteration, fp32 by torch's own product"]
+            ratios["fp32 by torch's own product / bf16"] = common.ratio(own, bf16, target=1.5)
+            ratios["fp32 by torch's own product / fp32"] = common.ratio(own, fp32)
     else:
         notes.append("bf16 was left out: this device does not compute it in hardware")
     return {

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 import torch
+
+# From glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 _reported: set[str] = set()
 
@@ -34,6 +38,21 @@ def pick_device(choice: str | torch.device | None = None, *, report: bool = True
         _reported.add(str(device))
         print(f"ganlib runs on {describe(device)}")
     return device
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep memory it has freed, for the next tensor of that size; on Linux, and once is enough.
+
+    glibc gives large blocks back to the system as soon as they are free, and asks for them again a moment later. The
+    system then clears every page of them once more, which takes longer than many a layer: the feature maps of a
+    convolutional net are such blocks. The price is that the process does not shrink until it ends.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**30)
+    except (AttributeError, OSError, TypeError):  # another C library: nothing to set
+        return
 
 
 def describe(device: torch.device) -> str:

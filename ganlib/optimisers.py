@@ -67,10 +67,18 @@ def limit_norms(weights: Iterable[Tensor], limit: float) -> None:
         weight.mul_(norms.clamp(max=limit) / (norms + 1e-7))
 
 
-def on_device(state: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """An optimiser's saved state of a parameter as training has it: only unfused Adam counts its steps on the host."""
-    host = {"step"} if not _has_fused(device) else set()
-    return {key: tensor.clone() if key in host else tensor.to(device, copy=True) for key, tensor in state.items()}
+def restored(saved: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:
+    """An optimiser's saved state of a parameter as training has it: laid out in memory like the parameter itself.
+
+    Only unfused Adam counts its steps on the host.
+    """
+    host = {"step"} if not _has_fused(parameter.device) else set()
+    return {
+        key: torch.empty_like(parameter).copy_(tensor)
+        if tensor.shape == parameter.shape
+        else tensor.to("cpu" if key in host else parameter.device, copy=True)
+        for key, tensor in saved.items()
+    }
 
 
 class Moving:

@@ -68,8 +68,8 @@ class Randomness:
         whole = torch.rand(
             (self.parts, self.world, rows // self.parts, *rest), generator=self.generators[which], device=self.device
         )
-        mask = whole[:, self.rank].reshape(shape) < keep
-        return mask.to(dtype).mul_(1 / keep)
+        mask = whole[:, self.rank].reshape(shape).lt_(keep).mul_(1 / keep)  # in place: 1 where below, else 0
+        return mask.to(dtype)
 
     @contextmanager
     def in_parts(self, parts: int) -> Iterator[None]:

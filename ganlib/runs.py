@@ -149,12 +149,14 @@ RUNS: dict[str, Run] = {
         replace(
             _DCGAN,
             name="small-mlp",
-            source="the small fully connected pair of widespread teaching code; its usual 200 epochs",
+            source="the small fully connected pair of widespread teaching code, whose two steps start from the same "
+            "parameters; its usual 200 epochs",
             nets="small-mlp",
             width=128,
             latent_law="normal",
             latent_low=Run.latent_low,
             latent_high=Run.latent_high,
+            update="simultaneous",
             reduction="mean",
             m=64,
             iterations=200 * 781,

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from ganlib import distributed, optimisers, precision, runs
 from ganlib.algorithm1 import Game, Report, iteration, simultaneous_iteration
-from ganlib.device import pick_device
+from ganlib.device import keep_freed_memory, pick_device
 from ganlib.distributed import Processes
 from ganlib.ensemble import Ensemble, ManySeeds
 from ganlib.graphs import Captured
@@ -69,6 +69,8 @@ class Training:
         self.run, self.seeds, self.processes = run, tuple(seeds), processes or Processes()
         self.device = distributed.local_device(pick_device(device, report=self.processes.first))
         self.precision = _check(run, self.seeds, self.device, precision, graph, self.processes)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.data = runs.load_data(run, self.device)
         self.randomness = Randomness(self.seeds, self.device, self.processes.rank, self.processes.world)
         pairs = [runs.networks(run, seed, self.data) for seed in self.seeds]
@@ -159,7 +161,7 @@ class Training:
             for i, parameter in enumerate(optimiser.param_groups[0]["params"]):
                 prefix = f"{name}.{i}."
                 saved = {key.removeprefix(prefix): t for key, t in state.items() if key.startswith(prefix)}
-                optimiser.state[parameter] = optimisers.on_device(saved, self.device)
+                optimiser.state[parameter] = optimisers.restored(saved, parameter)
         self.randomness.load({n.removeprefix("random."): t for n, t in state.items() if n.startswith("random.")})
         self.statistics.copy_(state["statistics"])
         self.iteration, self.reported = state["progress"].tolist()
@@ -175,6 +177,9 @@ class Training:
 
     def _net(self, nets: list[nn.Module]) -> nn.Module:
         nets = [net.to(self.device) for net in nets]
+        if self.device.type == "cpu":
+            # Convolutions on the CPU compute with channels last; kept otherwise, they reorder at every layer.
+            nets = [net.to(memory_format=torch.channels_last) for net in nets]
         if self.many:
             return Ensemble(nets, torch.bfloat16 if self.precision == "bf16" else None)
         if self.processes.world > 1:

@@ -41,7 +41,10 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         and not torch.is_autocast_enabled("cpu")
         and onednn_is_faster()
     ):
-        y: Tensor = _OneDNN.apply(x, weight, bias)
+        if torch._C._are_functorch_transforms_active():  # vmap: many nets at once
+            batched: Tensor = _BatchedOneDNN.apply(x, weight, bias)
+            return batched
+        y: Tensor = _OneDNN.apply(x, weight, bias) if torch.is_grad_enabled() else _onednn(x, weight, bias)
         return y
     return functional.linear(x, weight, bias)
 
@@ -78,12 +81,9 @@ class _OneDNN(torch.autograd.Function):
     """x @ weight.t() + bias, and the same product for its gradients."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
         return _onednn(x, weight, bias)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -92,6 +92,20 @@ class _OneDNN(torch.autograd.Function):
         dw = affine(g.t(), x.t(), None) if _wanted(ctx, 1) else None
         return dx, dw, g.sum(0) if _wanted(ctx, 2) else None
 
+
+class _BatchedOneDNN(torch.autograd.Function):
+    """The same under vmap. Apart from `_OneDNN` because the form torch asks for there costs more at every call."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return _onednn(x, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2])
+
+    backward = _OneDNN.backward
+
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *tensors: Tensor | None) -> tuple[Tensor, int]:
         # One product a net: batched products go to MKL, and these are large enough one by one.
@@ -99,7 +113,7 @@ class _OneDNN(torch.autograd.Function):
             [t] * info.batch_size if t is None or d is None else t.unbind(d)
             for t, d in zip(tensors, in_dims, strict=True)
         ]
-        return torch.stack([_OneDNN.apply(*one) for one in zip(*one_a_net, strict=True)]), 0
+        return torch.stack([affine(*one) for one in zip(*one_a_net, strict=True)]), 0
 
 
 def _wanted(ctx: Any, index: int) -> bool:
@@ -134,22 +148,28 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.keep == 1:
             return x
-        mask: Tensor = _KeepMask.apply(x, self.keep)
-        return x * mask
+        if torch._C._are_functorch_transforms_active():  # vmap: many nets at once
+            masks: Tensor = _KeepMask.apply(x, self.keep)
+            return x * masks
+        return x * _keep_mask(x, self.keep)
 
     def extra_repr(self) -> str:
         return f"keep={self.keep}"
 
 
+def _keep_mask(x: Tensor, keep: float) -> Tensor:
+    run = randomness.current()
+    if run is None:
+        return torch.rand(x.shape, device=x.device).lt_(keep).mul_(1 / keep).to(x.dtype)
+    return run.keep_mask(x.shape, keep, x.dtype)
+
+
 class _KeepMask(torch.autograd.Function):
-    """A mask like x. A function of its own so that under vmap every net gets the mask of its own seed."""
+    """Masks under vmap, where every net gets the mask of its own seed."""
 
     @staticmethod
     def forward(x: Tensor, keep: float) -> Tensor:
-        run = randomness.current()
-        if run is None:
-            return (torch.rand(x.shape, device=x.device) < keep).to(x.dtype).mul_(1 / keep)
-        return run.keep_mask(x.shape, keep, x.dtype)
+        return _keep_mask(x, keep)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:

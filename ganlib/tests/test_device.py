@@ -1,5 +1,9 @@
 """The device that is picked, what is said of it, and impossible choices. Accelerators are simulated."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -58,3 +62,25 @@ def test_cuda_is_found_and_described():
     found = device.pick_device(report=False)
     assert found.type == "cuda"
     assert torch.cuda.get_device_name(found) in device.describe(found)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_kept_memory_is_not_cleared_again_by_the_system():
+    """Counted in page faults: 30 tensors of 40 MB, one after the other, each written once."""
+    count = """
+import resource, sys, torch
+from ganlib.device import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+for _ in range(10):  # until the heap has a block of that size
+    torch.ones(10_000_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(30):
+    torch.ones(10_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    faults = {
+        how: int(subprocess.run([sys.executable, "-c", count, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("kept", "returned")
+    }
+    assert faults["kept"] < faults["returned"] / 10

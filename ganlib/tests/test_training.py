@@ -39,7 +39,7 @@ def finished(run, **settings):
 
 @pytest.mark.parametrize("name", ["mnist-paper-alternating", "small-mlp", "dcgan-mnist", "ring8"])
 def test_one_seed_is_algorithm_1(name):
-    run = small(name)
+    run = small(name, update="alternating")
     training, reports = finished(run, seeds=[3])
     data = runs.load_data(run)
     generator, discriminator = runs.networks(run, 3, data)
@@ -50,9 +50,14 @@ def test_one_seed_is_algorithm_1(name):
         iterations=12, every=4, k=run.k, m=run.m, loss=run.loss, reduction=run.reduction,
         schedule=optimisers.schedule(run, d_optimiser, g_optimiser), seed=3,
     )  # fmt: skip
-    assert [each[0] for each in reports] == list(plain)
+    its = list(plain)
     expected = torch.cat([p.detach().flatten() for net in (generator, discriminator) for p in net.parameters()])
-    assert torch.equal(weights(training), expected)
+    if run.nets == "dcgan":  # the engine's convolutions have channels last in memory, and add up in another order
+        torch.testing.assert_close(weights(training), expected, atol=1e-4, rtol=1e-3)
+        assert [each[0].d_loss for each in reports] == pytest.approx([one.d_loss for one in its], abs=1e-3)
+    else:
+        assert torch.equal(weights(training), expected)
+        assert [each[0] for each in reports] == its
 
 
 def test_simultaneous_update_is_that_of_the_original_code():
@@ -138,9 +143,9 @@ def test_bfloat16_gradients_point_where_float32_ones_do():
     assert torch.nn.functional.cosine_similarity(*steps, dim=0).item() > 0.999
 
 
-@pytest.mark.parametrize("name", ["mnist-paper", "small-mlp", "ring8"])
+@pytest.mark.parametrize("name", ["mnist-paper", "small-mlp", "ring8", "dcgan-mnist"])
 @pytest.mark.parametrize("seeds", [[4], [4, 7]])
-@pytest.mark.parametrize("at", [1, 4, 6, 11])
+@pytest.mark.parametrize("at", [1, 6, 8])
 def test_a_state_taken_anywhere_leads_to_the_same_end(name, seeds, at):
     run = small(name)
     whole, reports = finished(run, seeds=seeds)
