@@ -16,9 +16,14 @@ CLOSING = ["Summary", "Misreadings this chapter settles", "Exercises", "Tests th
 # What a Colab reader has once ganlib is installed; anything else would fail there.
 IMPORTABLE = {"ganlib", "torch", "torchvision", "numpy", "matplotlib", "sympy", "scipy", "IPython", "mpmath"}
 IMPORTABLE |= {
+    "contextlib",
     "inspect",
     "itertools",
+    "json",
     "math",
+    "pathlib",
+    "sys",
+    "tempfile",
     "time",
     "platform",
     "collections",

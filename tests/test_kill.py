@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KILLS = 20
 # Dropout, maxout, momentum and schedules on real digits; a checkpoint every few iterations, so that kills hit writes.
 TRAIN = ["train", "mnist-paper", "--device", "cpu", "--quiet", "--resume", "--save-every", "8"]
-ITERATIONS = 12_000
+ITERATIONS = 6_000
 SETTINGS = {"data": "digits", "width": 64, "units": 16, "m": 10, "every": 8, "momentum_epochs": 5, "epoch": 500}
 SETTINGS["iterations"] = ITERATIONS
 
