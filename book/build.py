@@ -62,6 +62,7 @@ def keys(root: Path) -> dict[str, str]:
         root / "constraints.txt",
         *(f for f in below(root / "ganlib") if "tests" not in f.parts),
         *below(root / "book" / "results"),
+        *below(root / "benchmarks" / "results"),
     ]
     looks = [root / "_config.yml", root / "_toc.yml", *below(root / "book" / "_ext"), *below(root / "book" / "static")]
     return {

@@ -183,14 +183,14 @@ def algorithm1(
         with tqdm(total=iterations, disable=not progress, desc="Algorithm 1") as bar:
             for start in range(0, iterations, every):
                 stop = min(start + every, iterations)
-                statistics = torch.zeros(4, device=device)  # on the device until the report: no host sync in the loop
+                statistics = torch.zeros((), device=device)  # on the device until the report: no host sync in the loop
                 with random:
                     for done in range(start, stop):
                         if schedule is not None:
                             schedule(done)
-                        statistics += iteration(game, random.generators[0])
+                        statistics = statistics + iteration(game, random.generators[0])
                         bar.update()
-                means = (statistics / (stop - start)).tolist()
+                means = (statistics / (stop - start)).reshape(4, -1).mean(1).tolist()
                 if not all(map(math.isfinite, means)):
                     raise FloatingPointError(
                         f"a loss stopped being finite between iterations {start + 1} and {stop} "

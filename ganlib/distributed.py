@@ -15,7 +15,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce  # the differentiable one
 from torch.optim import Optimizer
 
 from ganlib.algorithm1 import Source
@@ -111,6 +110,25 @@ def synchronised(net: nn.Module) -> nn.Module:
     return net
 
 
+class _Sum(torch.autograd.Function):
+    """The sum of a tensor over the processes, and of its gradient: torch's own is being replaced by a private one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _sum(gradients[0].contiguous())
+
+
+def _sum(x: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(x)
+    return total
+
+
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch normalisation over all processes' rows on the CPU, where torch has none. Made by `synchronised`."""
 
@@ -121,11 +139,14 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
+        dtype, x = x.dtype, x.float()  # averages in float32, as torch's own
         axes = [axis for axis in range(x.ndim) if axis != 1]
+        shape = [1, -1] + [1] * (x.ndim - 2)
         count = x.numel() // x.shape[1] * dist.get_world_size()
-        moments = torch.stack([x.sum(axes), x.square().sum(axes)])
-        average, square = all_reduce(moments) / count
-        variance = square - average.square()
+        average = _sum(x.sum(axes)) / count
+        centred = x - average.view(shape)
+        # E x^2 - (E x)^2 would be one message less, and negative for a mean far larger than the spread.
+        variance = _sum(centred.square().sum(axes)) / count
         if self.track_running_stats and self.running_mean is not None and self.running_var is not None:
             with torch.no_grad():
                 rate = self.momentum if self.momentum is not None else 0.1
@@ -133,10 +154,18 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
                     self.num_batches_tracked.add_(1)
                 self.running_mean.lerp_(average, rate)
                 self.running_var.lerp_(variance * (count / (count - 1)), rate)
-        shape = [1, -1] + [1] * (x.ndim - 2)
-        y = (x - average.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
+        y = centred * torch.rsqrt(variance + self.eps).view(shape)
         z: Tensor = y * self.weight.view(shape) + self.bias.view(shape) if self.affine else y
-        return z
+        return z.to(dtype)
+
+
+def agreed(number: int) -> bool:
+    """Whether a number is the same in every process."""
+    if not dist.is_initialized():
+        return True
+    numbers: list[int | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(numbers, number)
+    return len(set(numbers)) == 1
 
 
 def any_of(flag: bool, device: torch.device) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganlib import checkpoint, runs, theory, toys
+from ganlib import checkpoint, runs, theory
 from ganlib.checkpoint import Checkpoint, CheckpointError
 from ganlib.images import Images
 from ganlib.metrics import parzen
@@ -61,8 +61,7 @@ class Trained:
         seed = self.seeds[0] if seed is None else seed
         if seed not in self.seeds:
             raise ValueError(f"no seed {seed} in {self.checkpoint.path}; it has {', '.join(map(str, self.seeds))}")
-        # Every weight is replaced below, so the data that would start some of them are not needed.
-        net = runs.networks(self.run, seed, toys.gaussian())[0]
+        net = runs.networks(self.run, seed, None)[0]  # every weight is replaced below
         saved = {
             n.removeprefix("generator."): t for n, t in self.checkpoint.tensors.items() if n.startswith("generator.")
         }

@@ -50,11 +50,12 @@ def latent(run: Run) -> Latent:
     return Latent(run.latent_dim, "uniform", run.latent_low, run.latent_high)
 
 
-def networks(run: Run, seed: int, data: Images | Mixture) -> tuple[nn.Module, nn.Module]:
+def networks(run: Run, seed: int, data: Images | Mixture | None) -> tuple[nn.Module, nn.Module]:
     """The run's generator and discriminator on the CPU, initialised from ``seed``.
 
     torch's global random state is left as it was. ``data`` is what `load_data` returned: the paper's MNIST and TFD
-    generators start at its mean image.
+    generators start at its mean image. None leaves out what is taken from data and from other files, for networks whose
+    every weight is about to be replaced by a checkpoint's.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def networks(run: Run, seed: int, data: Images | Mixture) -> tuple[nn.Module, nn
         return _networks(run, data)
 
 
-def _networks(run: Run, data: Images | Mixture) -> tuple[nn.Module, nn.Module]:
+def _networks(run: Run, data: Images | Mixture | None) -> tuple[nn.Module, nn.Module]:
     z, width, pixels = run.latent_dim, run.width, run.dim
     if run.nets == "mlp":
         hidden = [width] * run.depth
@@ -89,12 +90,13 @@ def _networks(run: Run, data: Images | Mixture) -> tuple[nn.Module, nn.Module]:
         return nets.PaperGenerator(z, width, means, outputs=pixels), discriminator
     if run.stage == 1:
         return _face_generator(run, means), discriminator
-    if not run.pretrained:
+    if data is not None and not run.pretrained:
         raise ValueError(
             "stage 2 trains on top of stage 1's generator: set pretrained to a checkpoint of the run 'tfd'"
         )
     back = _face_generator(replace(run, latent_dim=100), None)
-    _fill(back, Path(run.pretrained))
+    if data is not None:
+        _fill(back, Path(run.pretrained))
     return nets.StackedGenerator(back, z, width), discriminator
 
 

@@ -19,15 +19,27 @@ class Captured:
     ----------
     iterate : one iteration, device work only; returns its statistics.
     generators : every torch generator it draws from. The graph advances them as the eager iteration would.
+    device : the networks' device; it need not be the current one.
     """
 
-    def __init__(self, iterate: Callable[[], Tensor], generators: Sequence[torch.Generator]) -> None:
-        self.iterate, self.generators = iterate, generators
+    def __init__(
+        self, iterate: Callable[[], Tensor], generators: Sequence[torch.Generator], device: torch.device
+    ) -> None:
+        self.iterate, self.generators, self.device = iterate, generators, device
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.stream = torch.cuda.Stream()
+        self.stream = torch.cuda.Stream(device)
 
     def __call__(self) -> Tensor:
+        # A stream of another device than the networks' would capture nothing, and replay nothing, without a word.
+        with torch.cuda.device(self.device):
+            return self._next()
+
+    def forget(self) -> None:
+        """Capture anew: for when tensors of the iteration were replaced."""
+        self.calls, self.graph = 0, None
+
+    def _next(self) -> Tensor:
         if self.graph is None:
             if self.calls < WARM_UP:
                 self.calls += 1

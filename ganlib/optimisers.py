@@ -26,7 +26,7 @@ def build(run: Run, net: nn.Module, lr: float, *, captured: bool = False) -> Opt
         settings |= {"betas": (run.beta1, run.beta2), "capturable": captured}
         optimiser: Optimizer = torch.optim.Adam(parameters, **settings)
     else:
-        optimiser = torch.optim.SGD(parameters, momentum=run.momentum, **settings)
+        optimiser = torch.optim.SGD(parameters, momentum=run.momentum or run.momentum_final, **settings)
     if run.max_norm:
         optimiser.register_step_post_hook(lambda *_: limit_norms(weights, run.max_norm))
     return optimiser
@@ -42,7 +42,8 @@ def schedule(run: Run, *optimisers: Optimizer) -> Callable[[int], None] | None:
             lr=lr,
             decay=run.lr_decay,
             floor=run.lr_floor,
-            momentum=(run.momentum, run.momentum_final),
+            # At exactly 0 torch keeps no momentum, and would start it a step late.
+            momentum=(run.momentum or (1e-30 if run.momentum_final else 0.0), run.momentum_final),
             ramp_epochs=run.momentum_epochs,
             iterations_per_epoch=run.epoch_length,
         )
@@ -111,7 +112,7 @@ class Moving:
 
     def plan(self, start: int, rows: int) -> None:
         """Upload the values of iterations start, start + 1, ..., as many as ``rows``."""
-        values = []
+        values: list[list[float]] = []
         for done in range(start, start + rows):
             self.schedule(done)
             values.append(
@@ -121,7 +122,7 @@ class Moving:
                     for number in (group["lr"], group["momentum"] / fixed if fixed else 1.0)
                 ]
             )
-        self.table[:rows] = torch.tensor(values, dtype=torch.float32)
+        self.table[:rows] = torch.tensor(values, dtype=torch.float32).view(rows, -1) if rows else 0.0
         self.row.zero_()
         for i, (group, fixed) in enumerate(zip(self._groups(), self.fixed, strict=True)):
             group["lr"] = self.now[2 * i]

@@ -48,7 +48,10 @@ class Randomness:
         self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
         self._devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(self._devices):
-            torch.manual_seed(seeds[0])
+            torch.default_generator.manual_seed(seeds[0])  # torch.manual_seed would reseed every other device too
+            if self._devices:
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(seeds[0])
             self._mine = self._global_state()
 
     def __enter__(self) -> Randomness:

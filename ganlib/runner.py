@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,13 @@ class Runner:
         self.saved = 0
         if self.folder is not None:
             self._take_up(self.folder, resume)
+            if training.processes.first:
+                _check_writable(self.folder)
+        if not distributed.agreed(training.iteration):
+            raise CheckpointError(
+                f"{self.folder} does not hold the same checkpoint for every process (here: iteration "
+                f"{training.iteration}); give all of them one shared folder, or copy the newest checkpoint to each"
+            )
 
     def reports(self) -> Iterator[list[Report]]:
         """Run to the end, saving on the way; yields one report a seed every ``run.every`` iterations.
@@ -78,6 +86,7 @@ class Runner:
                 if stopping:
                     break
             if self.training.iteration < self.training.run.iterations:
+                self.training.check_finite()  # a checkpoint that can only diverge again is of no use
                 self.save()
                 where = f", saved in {self.folder}" if self.folder else ", not saved: no folder was given"
                 raise Interrupted(f"stopped after iteration {self.training.iteration}{where}")
@@ -87,14 +96,12 @@ class Runner:
         if self.folder is None or self.saved == self.training.iteration > 0:
             return
         if self.training.processes.first:
-            record = {
-                "curves": [
-                    [[r.iteration, r.d_loss, r.g_loss, r.d_real, r.d_fake] for r in each] for each in self.curves
-                ],
-                "threads": torch.get_num_threads(),
-                "torch": torch.__version__,
-            }
-            checkpoint.save(self.folder, self.training.iteration, self.training.state(), self.settings(), record)
+            # As a tensor: a long run of many seeds has more curve than JSON should hold.
+            rows = [[[r.iteration, r.d_loss, r.g_loss, r.d_real, r.d_fake] for r in each] for each in self.curves]
+            curves = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(self.training.seeds), 5)
+            record = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+            tensors = self.training.state() | {"curves": curves}
+            checkpoint.save(self.folder, self.training.iteration, tensors, self.settings(), record)
         self.saved = self.training.iteration
 
     def settings(self) -> dict[str, Any]:
@@ -120,7 +127,8 @@ class Runner:
         checkpoint.check_settings(found.settings, self.settings())
         self._note_differences(found)
         self.training.load(found.tensors)
-        self.curves = [[Report(int(row[0]), *row[1:]) for row in each] for each in found.record["curves"]]
+        curves: list[list[list[float]]] = found.tensors["curves"].tolist()
+        self.curves = [[Report(int(row[0]), *row[1:]) for row in each] for each in curves]
         self.saved = found.iteration
 
     @staticmethod
@@ -133,6 +141,13 @@ class Runner:
                     "the run goes on, but not to the same bits",
                     file=sys.stderr,
                 )
+
+
+def _check_writable(folder: Path) -> None:
+    """Find out before hours of training, not after, that nothing can be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 @contextmanager

@@ -71,8 +71,8 @@ class Training:
         self.precision = _check(run, self.seeds, self.device, precision, graph, self.processes)
         if self.device.type == "cpu":
             keep_freed_memory()
-        self.data = runs.load_data(run, self.device)
         self.randomness = Randomness(self.seeds, self.device, self.processes.rank, self.processes.world)
+        self.data = runs.load_data(run, self.device)
         pairs = [runs.networks(run, seed, self.data) for seed in self.seeds]
         self.generator, self.discriminator = (self._net(list(nets)) for nets in zip(*pairs, strict=True))
         captured = self.device.type == "cuda" and graph is not False and self.processes.world == 1
@@ -131,6 +131,10 @@ class Training:
                 return
             yield self._report()
 
+    def check_finite(self) -> None:
+        """Look at the losses since the last report and at the weights; `Diverged` if one is not finite."""
+        self._means()
+
     def state(self) -> dict[str, Tensor]:
         """All that the future of the run depends on, tensors by name: weights, optimisers, random numbers, means."""
         state = {f"{net}.{name}": t for net, module in self._nets() for name, t in module.state_dict().items()}
@@ -154,20 +158,32 @@ class Training:
             if found != expected:
                 differing = sorted(dict(found.items() ^ expected.items()))
                 raise ValueError(f"the saved {net} is another one; these tensors differ: {', '.join(differing[:5])}")
+        saved_optimisers = {
+            (name, i): {n.removeprefix(f"{name}.{i}."): t for n, t in state.items() if n.startswith(f"{name}.{i}.")}
+            for name, optimiser in self._optimisers()
+            for i in range(len(optimiser.param_groups[0]["params"]))
+        }
+        keys = {"exp_avg", "exp_avg_sq", "step"} if self.run.optimiser == "adam" else {"momentum_buffer"}
+        wrong = [f"{name}.{i}" for (name, i), one in saved_optimisers.items() if one.keys() not in (set(), keys)]
+        lacking = [name for name in ("statistics", "progress") if name not in state]
+        if wrong or lacking:
+            raise ValueError(f"the state is of another training; these tensors differ: {', '.join(wrong + lacking)}")
+        self.randomness.load({n.removeprefix("random."): t for n, t in state.items() if n.startswith("random.")})
         for net, module in self._nets():
             for name, tensor in module.state_dict().items():
                 tensor.copy_(state[f"{net}.{name}"])
         for name, optimiser in self._optimisers():
             for i, parameter in enumerate(optimiser.param_groups[0]["params"]):
-                prefix = f"{name}.{i}."
-                saved = {key.removeprefix(prefix): t for key, t in state.items() if key.startswith(prefix)}
-                optimiser.state[parameter] = optimisers.restored(saved, parameter)
-        self.randomness.load({n.removeprefix("random."): t for n, t in state.items() if n.startswith("random.")})
+                optimiser.state[parameter] = optimisers.restored(saved_optimisers[name, i], parameter)
+        if isinstance(self._iterate, Captured):
+            self._iterate.forget()  # its kernels write to the optimisers' old tensors
         self.statistics.copy_(state["statistics"])
         self.iteration, self.reported = state["progress"].tolist()
 
     def networks(self, seed: int | None = None) -> tuple[nn.Module, nn.Module]:
         """The generator and the discriminator of one seed (the first by default), as plain nets."""
+        if seed is not None and seed not in self.seeds:
+            raise ValueError(f"no seed {seed} in this training; it has {', '.join(map(str, self.seeds))}")
         index = 0 if seed is None else self.seeds.index(seed)
         if not self.many:
             return self.generator, self.discriminator
@@ -233,10 +249,16 @@ class Training:
                 return eager()
 
             eager, iterate = iterate, iterate_and_move
-        return Captured(iterate, self.randomness.generators)
+        return Captured(iterate, self.randomness.generators, self.device)
 
     def _report(self) -> list[Report]:
-        means = distributed.mean(self.statistics / (self.iteration - self.reported)).double()
+        rows = self._means()
+        self.statistics.zero_()
+        self.reported = self.iteration
+        return [Report(self.iteration, *row) for row in rows]
+
+    def _means(self) -> list[list[float]]:
+        means = distributed.mean(self.statistics / max(self.iteration - self.reported, 1))
         rows: list[list[float]] = means.reshape(4, -1).T.tolist()
         between = f"between iterations {self.reported + 1} and {self.iteration}"
         for seed, (d_loss, g_loss, *_) in zip(self.seeds, rows, strict=True):
@@ -246,9 +268,7 @@ class Training:
                         f"{self.run.name}, seed {seed}: {name} became {loss} {between}: lower the learning rate"
                     )
         self._check_weights(between)
-        self.statistics.zero_()
-        self.reported = self.iteration
-        return [Report(self.iteration, *row) for row in rows]
+        return rows
 
     def _check_weights(self, between: str) -> None:
         named = [(f"{net}.{n}", t) for net, module in self._nets() for n, t in module.state_dict().items()]

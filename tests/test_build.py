@@ -139,6 +139,7 @@ def test_keys_follow_what_a_page_is_made_from(tiny: Path, monkeypatch: pytest.Mo
 
     for relative in ("ganlib/number.py", "ganlib/widgets/a.js", "constraints.txt", "book/results/table.json"):
         assert changed(relative) == {"outputs"}
+    assert changed("benchmarks/results/floor.json") == {"outputs"}
     for relative in ("_config.yml", "_toc.yml", "book/static/a.css", "book/_ext/extension.py"):
         assert changed(relative) == {"pages"}
     for relative in ("ganlib/__pycache__/number.pyc", "book/chapter.md", "README.md"):

@@ -140,3 +140,25 @@ def test_tensorboard_logs_every_report(tmp_path):
     logged = events.Scalars("seed 4/g_loss")
     assert [event.step for event in logged] == [3, 6, 9, 12]
     assert [event.value for event in logged] == pytest.approx([each[1].g_loss for each in run.curves], rel=1e-6)
+
+
+def test_an_interruption_does_not_save_what_can_only_diverge(tmp_path):
+    run = runner(tmp_path, save_every=3)
+    iterate, calls = run.training._iterate, []
+
+    def failing():
+        calls.append(1)
+        if len(calls) == 8:
+            os.kill(os.getpid(), signal.SIGINT)
+        return iterate() * (float("nan") if len(calls) == 7 else 1)
+
+    run.training._iterate = failing
+    with pytest.raises(Diverged):
+        list(run.reports())
+    assert checkpoint.newest(tmp_path)[0].iteration == 6
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_before_the_first_iteration(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        runner(tmp_path / "file" / "run")

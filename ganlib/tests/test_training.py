@@ -172,6 +172,19 @@ def test_a_state_of_other_networks_is_refused_and_changes_nothing():
     assert torch.equal(weights(training), before)
 
 
+@pytest.mark.parametrize("lacking", ["random.seed.0", "progress", "d_optimiser.0.exp_avg"])
+def test_an_incomplete_state_is_refused_and_changes_nothing(lacking):
+    other = Training(small("ring8"), seeds=[8], device="cpu")
+    other.advance(2)
+    state = other.state()
+    del state[lacking]
+    training = Training(small("ring8"), device="cpu")
+    before = weights(training)
+    with pytest.raises(ValueError, match="state"):
+        training.load(state)
+    assert torch.equal(weights(training), before)
+
+
 @pytest.mark.parametrize("seeds", [[4], [4, 7]])
 def test_a_loss_that_is_not_finite_names_the_seed_and_the_iterations(seeds):
     training = Training(small("ring8", d_lr=1e30, g_lr=1e30), seeds=seeds, device="cpu")
@@ -226,9 +239,10 @@ def test_impossible_combinations_are_refused(settings, says):
         Training(small("ring8"), **{"device": "cpu", **settings})
 
 
-def test_moving_settings_do_inside_tensors_what_the_schedule_does_with_numbers():
+@pytest.mark.parametrize("momentum", [0.5, 0.0])
+def test_moving_settings_do_inside_tensors_what_the_schedule_does_with_numbers(momentum):
     """The captured graph's learning rate and momentum, run eagerly: the same weights as plain floats give."""
-    run = small("mnist-paper", momentum_epochs=3, epoch=2, lr_decay=1.05, iterations=9, every=9)
+    run = small("mnist-paper", momentum=momentum, momentum_epochs=3, epoch=2, lr_decay=1.05, iterations=9, every=9)
     plain, _ = finished(run)
     moved = Training(run, device="cpu")
     players = (moved.game.d_optimiser, moved.game.g_optimiser)
