@@ -8,7 +8,7 @@ PORT ?= 8000
 export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help environment book strict test check serve constraints clean
+.PHONY: help environment book strict test check serve benchmarks constraints clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ serve: book ## Serve the built pages on http://localhost:$(PORT)
 
 environment: ## Make or refresh .venv from the pinned dependencies (the others do it when needed)
 	@sh tools/environment.sh $(VENV)
+
+benchmarks: environment ## Measure every claim about speed again, into benchmarks/results; leave the machine alone meanwhile
+	@$(PY) -m benchmarks
 
 constraints: environment ## Pin today's versions of every dependency in constraints.txt
 	@$(PY) tools/constraints.py

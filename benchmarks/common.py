@@ -1,29 +1,25 @@
 """What every benchmark shares: timing in alternation, provenance, one JSON file a result, one command line.
 
-A ratio is only as good as the moment it was measured in. Candidates are therefore timed in turns, round after round, in
-one process: what else the machine does hits all of them alike, and the spread over rounds shows how much there was.
+A ratio is only as good as the moment it was measured in. Candidates are therefore timed in turns, round after round:
+what else the machine does hits all of them alike, and the spread over rounds shows how much there was.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import platform
-import subprocess
-import tempfile
+import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
-import ganlib
-from ganlib.device import describe, pick_device
+from ganlib.device import pick_device
+from ganlib.provenance import environment, without_folder, write_results
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -122,40 +118,12 @@ def provenance(
     """Where a result comes from: enough to make it again."""
     return {
         "script": f"benchmarks/{name}.py",
-        "command": " ".join(["python", "-m", f"benchmarks.{name}", *arguments]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "git_commit": _git("rev-parse", "HEAD"),
-        # Results are left out: the second of two benchmarks in a row does not make the tree less clean.
-        "git_dirty": None
-        if (changes := _git("status", "--porcelain", "--", ".", ":!benchmarks/results")) is None
-        else bool(changes),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "ganlib": ganlib.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": describe(device),
-        "cpu": _cpu(),
+        "command": shlex.join(["python", "-m", f"benchmarks.{name}", *map(without_folder, arguments)]),
+        **environment(device, ROOT / "benchmarks"),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
         "gomp_spincount": os.environ.get("GOMP_SPINCOUNT"),
         "settings": dict(settings),
     }
-
-
-def write(result: Mapping[str, Any], path: Path) -> None:
-    """Write JSON so that a reader finds the old file or the new one, never a part."""
-    text = json.dumps(result, indent=2, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -214,27 +182,9 @@ def run(
     result = {"benchmark": name, "provenance": origin, **measure(options, device)}
     result["wall_seconds"] = round(time.perf_counter() - start, 1)
     path = (options.output or RESULTS) / f"{name}.json"
-    write(result, path)
+    write_results(path, result)
     print(table({name: result}))
     for note in [*result.get("notes", []), *["a smoke run: its figures mean nothing"] * options.smoke]:
         print(f"note: {note}")
     print(f"written to {path}")
     return result
-
-
-def _git(*arguments: str) -> str | None:
-    """What git says, or None outside a checkout."""
-    try:
-        found = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
-
-
-def _cpu() -> str:
-    """The processor's model as the system names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

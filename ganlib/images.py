@@ -70,7 +70,7 @@ class Images:
 
     def mean(self) -> Tensor:
         """The mean image as handed out, float32, (C, H, W) or (C*H*W,)."""
-        blocks = [self.floats(slice(i, i + 4096)).double().sum(0) for i in range(0, len(self), 4096)]
+        blocks = [self.floats(slice(i, i + 4096)).cpu().double().sum(0) for i in range(0, len(self), 4096)]
         return (torch.stack(blocks).sum(0) / len(self)).float()
 
     def minibatch(self, m: int, rng: torch.Generator) -> Tensor:

@@ -45,7 +45,7 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        return torch.ops.mkldnn._is_mkldnn_bf16_supported() if hasattr(torch.ops, "mkldnn") else False
+        return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device.type == "xpu"
 
 
@@ -55,14 +55,15 @@ def active(policy: str, device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    cudnn = torch.backends.cudnn
+    before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.deterministic
     try:
         torch.set_float32_matmul_precision("high" if policy == "tf32" else "highest")
-        torch.backends.cudnn.allow_tf32 = policy == "tf32"
+        cudnn.allow_tf32, cudnn.deterministic = policy == "tf32", True  # deterministic: a resumed run has the same bits
         yield
     finally:
-        torch.set_float32_matmul_precision(products)
-        torch.backends.cudnn.allow_tf32 = convolutions
+        torch.set_float32_matmul_precision(before[0])
+        cudnn.allow_tf32, cudnn.deterministic = before[1:]
 
 
 class InBfloat16(nn.Module):

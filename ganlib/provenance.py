@@ -31,8 +31,13 @@ class ResultsError(ValueError):
     """A results file that must not be overwritten; the message names it and the reason."""
 
 
-def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
+def environment(device: torch.device | str = "cpu", *scripts: Path) -> dict[str, Any]:
     """The software and hardware of this process.
+
+    Parameters
+    ----------
+    device : what is computed on.
+    scripts : folders of the same checkout whose code counts as well as ganlib's.
 
     Returns
     -------
@@ -45,7 +50,7 @@ def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
     >>> sorted(environment())
     ['commit', 'date', 'device', 'dirty', 'ganlib', 'numpy', 'processor', 'python', 'system', 'threads', 'torch']
     """
-    commit, dirty = source_code()
+    commit, dirty = source_code(*scripts)
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -126,13 +131,14 @@ def without_folder(argument: str) -> str:
     return argument
 
 
-def source_code() -> tuple[str | None, bool | None]:
-    """The git commit of ganlib's code, and whether the code differs from it; None and None outside a checkout."""
+def source_code(*scripts: Path) -> tuple[str | None, bool | None]:
+    """The git commit of ganlib's code, and whether it or ``scripts`` differ from it; None, None outside a checkout."""
     package = Path(__file__).parent
     # A package installed inside somebody else's checkout is not that checkout's code: it must be tracked there.
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
-    commit, changes = _git(package, "rev-parse", "HEAD"), _git(package, "status", "--porcelain", "--", ".")
+    code = [".", *(f"{folder}/*.py" for folder in scripts)]  # a result just written is no change of the code
+    commit, changes = _git(package, "rev-parse", "HEAD"), _git(package, "status", "--porcelain", "--", *code)
     return commit, None if changes is None else bool(changes)
 
 

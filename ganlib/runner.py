@@ -1,7 +1,8 @@
 """A long run and what it needs around it: checkpoints, exact resuming, interruption, curves and logs.
 
 A run keeps a folder. Its newest checkpoint holds everything its future depends on, so a run stopped at any moment, even
-by SIGKILL, and resumed ends with the bits of one never stopped (on the same device, with as many threads).
+by SIGKILL, and resumed ends with the bits of one never stopped (on the same device, with as many threads; on CUDA but
+for overlapping max pooling, in cifar10-conv, whose gradient torch adds up in no fixed order).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ganlib import checkpoint, evaluation, precision, provenance, runs, sampling, settings
+from ganlib import checkpoint, distributed, evaluation, precision, provenance, runs, sampling, settings
 from ganlib.cli import pictures
 from ganlib.cli.arguments import DIVERGED, USAGE, Stop
 from ganlib.cli.errors import refusing
@@ -104,7 +104,7 @@ def reproduce(args: argparse.Namespace) -> None:
     run, folder, started = run_of(args), folder_of(args), datetime.now(UTC)
     path = args.results or folder / f"{run.name}.json"
 
-    device = pick(args)
+    device = distributed.local_device(pick(args))
     with refusing(USAGE):
         policy = precision.choose(args.precision, device)
         if args.samples < 4:
