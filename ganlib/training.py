@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganlib import distributed, optimisers, precision, runs
+from ganlib import distributed, optimisers, precision, runs, state
 from ganlib.algorithm1 import Game, Report, iteration, simultaneous_iteration
 from ganlib.device import keep_freed_memory, pick_device
 from ganlib.distributed import Processes
@@ -137,14 +137,9 @@ class Training:
 
     def state(self) -> dict[str, Tensor]:
         """All that the future of the run depends on, tensors by name: weights, optimisers, random numbers, means."""
-        state = {f"{net}.{name}": t for net, module in self._nets() for name, t in module.state_dict().items()}
-        for name, optimiser in self._optimisers():
-            for i, parameter in enumerate(optimiser.param_groups[0]["params"]):
-                state |= {f"{name}.{i}.{key}": t for key, t in optimiser.state[parameter].items() if t is not None}
-        state |= {f"random.{name}": t for name, t in self.randomness.state().items()}
-        return state | {"statistics": self.statistics, "progress": torch.tensor([self.iteration, self.reported])}
+        return state.take(self)
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
+    def load(self, saved: Mapping[str, Tensor]) -> None:
         """Go on from a `state` of the same run: afterwards every step is as it would have been without the stop.
 
         Raises
@@ -152,33 +147,9 @@ class Training:
         ValueError
             If the state has other tensors than this run; nothing is changed then.
         """
-        for net, module in self._nets():
-            expected = {f"{net}.{name}": t.shape for name, t in module.state_dict().items()}
-            found = {name: t.shape for name, t in state.items() if name.startswith(f"{net}.")}
-            if found != expected:
-                differing = sorted(dict(found.items() ^ expected.items()))
-                raise ValueError(f"the saved {net} is another one; these tensors differ: {', '.join(differing[:5])}")
-        saved_optimisers = {
-            (name, i): {n.removeprefix(f"{name}.{i}."): t for n, t in state.items() if n.startswith(f"{name}.{i}.")}
-            for name, optimiser in self._optimisers()
-            for i in range(len(optimiser.param_groups[0]["params"]))
-        }
-        keys = {"exp_avg", "exp_avg_sq", "step"} if self.run.optimiser == "adam" else {"momentum_buffer"}
-        wrong = [f"{name}.{i}" for (name, i), one in saved_optimisers.items() if one.keys() not in (set(), keys)]
-        lacking = [name for name in ("statistics", "progress") if name not in state]
-        if wrong or lacking:
-            raise ValueError(f"the state is of another training; these tensors differ: {', '.join(wrong + lacking)}")
-        self.randomness.load({n.removeprefix("random."): t for n, t in state.items() if n.startswith("random.")})
-        for net, module in self._nets():
-            for name, tensor in module.state_dict().items():
-                tensor.copy_(state[f"{net}.{name}"])
-        for name, optimiser in self._optimisers():
-            for i, parameter in enumerate(optimiser.param_groups[0]["params"]):
-                optimiser.state[parameter] = optimisers.restored(saved_optimisers[name, i], parameter)
+        state.put(self, saved)
         if isinstance(self._iterate, Captured):
             self._iterate.forget()  # its kernels write to the optimisers' old tensors
-        self.statistics.copy_(state["statistics"])
-        self.iteration, self.reported = state["progress"].tolist()
 
     def networks(self, seed: int | None = None) -> tuple[nn.Module, nn.Module]:
         """The generator and the discriminator of one seed (the first by default), as plain nets."""
@@ -271,7 +242,7 @@ class Training:
         return rows
 
     def _check_weights(self, between: str) -> None:
-        named = [(f"{net}.{n}", t) for net, module in self._nets() for n, t in module.state_dict().items()]
+        named = [(f"{net}.{n}", t) for net, module in self.nets() for n, t in module.state_dict().items()]
         finite = torch.stack([t.isfinite().all() for _, t in named]).tolist()  # one wait for all of them
         for (name, tensor), good in zip(named, finite, strict=True):
             if not good:
@@ -289,13 +260,15 @@ class Training:
             f"try m = {max(self.run.m // 2, 1)}{seeds}"
         )
 
-    def _nets(self) -> list[tuple[str, nn.Module]]:
+    def nets(self) -> list[tuple[str, nn.Module]]:
+        """Both networks by name; of many seeds, the stacked ones."""
         return [
             (name, net.members if isinstance(net, Ensemble) else net)
             for name, net in (("generator", self.generator), ("discriminator", self.discriminator))
         ]
 
-    def _optimisers(self) -> list[tuple[str, Optimizer]]:
+    def optimisers(self) -> list[tuple[str, Optimizer]]:
+        """Both optimisers by name."""
         return [("d_optimiser", self.game.d_optimiser), ("g_optimiser", self.game.g_optimiser)]
 
 

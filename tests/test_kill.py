@@ -53,7 +53,7 @@ def test_a_run_killed_twenty_times_ends_with_the_bits_of_one_never_stopped(tmp_p
         before = files(folder)
         while process.poll() is None and files(folder) == before:  # until this process has written something itself
             time.sleep(0.002)
-        time.sleep(chance.uniform(0, 0.25))
+        time.sleep(chance.uniform(0, 0.15))
         assert process.poll() is None, f"the run ended before kill {len(at)}: {process.stderr.read()}"
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
