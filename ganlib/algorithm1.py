@@ -224,7 +224,7 @@ def _descend(optimiser: Optimizer, loss: Tensor) -> None:
 
 
 def _without_gradients(optimiser: Optimizer) -> list[Tensor]:
-    """The parameters that learn, their old gradients dropped: ``zero_grad``, at a tenth of its price for small nets."""
+    """The parameters that learn, their old gradients dropped: ``zero_grad`` without what it records for profilers."""
     parameters = [p for group in optimiser.param_groups for p in group["params"] if p.requires_grad]
     for parameter in parameters:
         parameter.grad = None

@@ -44,8 +44,8 @@ def keep_freed_memory() -> None:
     """Let this process keep memory it has freed, for the next tensor of that size; on Linux, and once is enough.
 
     glibc gives large blocks back to the system as soon as they are free, and asks for them again a moment later. The
-    system then clears every page of them once more, which takes longer than many a layer: the feature maps of a
-    convolutional net are such blocks. The price is that the process does not shrink until it ends.
+    system then clears every page of them once more. The feature maps of a convolutional net are such blocks, and
+    benchmarks/dcgan.py has the engine keep them. The price is that the process does not shrink until it ends.
     """
     try:
         libc = ctypes.CDLL(None)

@@ -64,8 +64,7 @@ def limit_norms(weights: Iterable[Tensor], limit: float) -> None:
     The original's ``max_col_norm``; its matrices are the transposes of torch's.
     """
     for weight in weights:
-        norms = torch.linalg.vector_norm(weight, dim=-1, keepdim=True)
-        weight.mul_(norms.clamp(max=limit) / (norms + 1e-7))
+        weight.flatten(0, -2).renorm_(2, 0, limit)  # a view: rows of many seeds are rows as well
 
 
 def restored(saved: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:

@@ -111,7 +111,7 @@ class Training:
                         self.schedule(self.iteration)
                     self.statistics += self._iterate()
                     self.iteration += 1
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except RuntimeError as error:  # torch.OutOfMemoryError is one; on the CPU it is a plain one
             if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
                 raise
             raise OutOfMemory(self._smaller()) from error
@@ -209,17 +209,17 @@ class Training:
         return partial(simultaneous_iteration if self.run.update == "simultaneous" else iteration, self.game, rng)
 
     def _captured_iteration(self) -> Callable[[], Tensor]:
-        iterate = self._iterate
+        eager = self._iterate
         self._table = min(self.run.every, self.run.iterations)
         if self.schedule is not None:
             players = (self.game.d_optimiser, self.game.g_optimiser)
-            self._moving = moving = optimisers.Moving(players, self.schedule, self._table, self.device)
+            self._moving = optimisers.Moving(players, self.schedule, self._table, self.device)
 
-            def iterate_and_move() -> Tensor:
-                moving.advance()
-                return eager()
+        def iterate() -> Tensor:
+            if self._moving is not None:
+                self._moving.advance()
+            return eager()
 
-            eager, iterate = iterate, iterate_and_move
         return Captured(iterate, self.randomness.generators, self.device)
 
     def _report(self) -> list[Report]:
@@ -254,10 +254,13 @@ class Training:
                 )
 
     def _smaller(self) -> str:
-        seeds = f" or fewer than {len(self.seeds)} seeds at once" if self.many else ""
+        half, least = self.run.m // 2, 2 if self.run.batch_norm else 1
+        remedies = [f"m = {half}"] if half >= least else ["narrower networks"]
+        if self.many:
+            remedies.append(f"fewer than {len(self.seeds)} seeds at once")
         return (
             f"{self.run.name} does not fit the memory of {self.device} with m = {self.run.m}: "
-            f"try m = {max(self.run.m // 2, 1)}{seeds}"
+            f"try {' or '.join(remedies)}"
         )
 
     def nets(self) -> list[tuple[str, nn.Module]]:

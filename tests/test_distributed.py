@@ -13,8 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from ganlib import checkpoint, distributed
-from ganlib.nets import layers
+from ganlib import checkpoint, distributed, precision
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = {
@@ -98,7 +97,7 @@ def test_two_processes_go_on_from_a_checkpoint_to_the_same_bits(tmp_path):
     assert all(torch.equal(ended.tensors[name], expected.tensors[name]) for name in expected.tensors)
 
 
-@pytest.mark.skipif(not layers.onednn_is_faster(), reason="needs bfloat16 in hardware")
+@pytest.mark.skipif(not precision.has_bf16(torch.device("cpu")), reason="needs bfloat16 in hardware")
 def test_two_processes_compute_batch_norm_in_bfloat16(tmp_path):
     done = train("small-mlp", tmp_path, 2, {**RUNS["small-mlp"], "iterations": 4, "every": 4}, "--precision", "bf16")
     assert done.returncode == 0, done.stderr

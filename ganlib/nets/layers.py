@@ -1,7 +1,7 @@
 """Layers of the paper's networks: affine maps on the fastest float32 product, dropout with the run's masks, maxout.
 
-On x86 processors with AVX-512, torch computes float32 matrix products with MKL, which leaves half of a non-Intel
-processor unused; oneDNN, which torch ships too, does not. `Affine` takes oneDNN's product where it is there and worth
+On x86 processors torch computes float32 matrix products with MKL, which leaves AVX-512 unused where the processor is
+not Intel's; oneDNN, which torch ships too, does not. `Affine` takes oneDNN's product where it is there and worth
 its call (benchmarks/floor.py measures both; docs/decisions/0003 says why). Results agree to float32 rounding.
 """
 
@@ -192,7 +192,7 @@ class Maxout(nn.Module):
     """Maxout layer: the largest of ``pieces`` affine maps, for each unit (Goodfellow et al., 2013).
 
     Maps (m, inputs) to (m, units). The first ``units`` outputs of ``affine`` are every unit's first piece, and so on:
-    the maximum then runs over rows of units, which processors do several times faster than over neighbours.
+    the maximum then runs over whole rows of units and not over neighbours, which suits vector instructions.
 
     Raises
     ------
