@@ -8,7 +8,7 @@ PORT ?= 8000
 export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help environment book strict test check serve benchmarks constraints clean
+.PHONY: help environment browser book strict test check serve weigh benchmarks constraints clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ serve: book ## Serve the built pages on http://localhost:$(PORT)
 
 environment: ## Make or refresh .venv from the pinned dependencies (the others do it when needed)
 	@sh tools/environment.sh $(VENV)
+
+browser: environment ## Install a Chromium for the browser tests, unless there is one
+	@sh tools/browser.sh $(VENV)
+
+weigh: book ## Weigh every page, and time its first paint in the browser
+	@$(PY) tools/weigh.py
 
 benchmarks: environment ## Measure every claim about speed again, into benchmarks/results; leave the machine alone meanwhile
 	@$(PY) -m benchmarks

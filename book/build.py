@@ -31,6 +31,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # Every kernel prints it. The kernels of this build listen on this machine only and live as long as their chapter.
 CHATTER = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption"
 COMPLAINT = re.compile(r"\b(WARNING|ERROR|SEVERE|CRITICAL): ")
+# Where the book and its notebooks are published: in the pages, not in what the chapters compute.
+ADDRESSES = ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL")
+TESTS_ONLY = ("GANLIB_TEST_", "GANLIB_CHROMIUM")  # no cell reads them
 FULL_DISK = ("No space left on device", "[Errno 28]", "Disk quota exceeded")
 
 
@@ -57,7 +60,9 @@ def keys(root: Path) -> dict[str, str]:
         torch = metadata.version("torch")
     except metadata.PackageNotFoundError:
         torch = "none"
-    settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("GANLIB_")]
+    named = {name: f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("GANLIB_")}
+    named = {name: text for name, text in named.items() if not name.startswith(TESTS_ONLY)}
+    addresses = [named.pop(name) for name in ADDRESSES if name in named]
     code = [
         root / "constraints.txt",
         *(f for f in below(root / "ganlib") if "tests" not in f.parts),
@@ -66,8 +71,8 @@ def keys(root: Path) -> dict[str, str]:
     ]
     looks = [root / "_config.yml", root / "_toc.yml", *below(root / "book" / "_ext"), *below(root / "book" / "static")]
     return {
-        "outputs": digest(root, filter(Path.is_file, code), platform.python_version(), torch, *settings),
-        "pages": digest(root, filter(Path.is_file, looks)),
+        "outputs": digest(root, filter(Path.is_file, code), platform.python_version(), torch, *named.values()),
+        "pages": digest(root, filter(Path.is_file, looks), *addresses),
     }
 
 

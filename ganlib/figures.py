@@ -1,7 +1,8 @@
 """What the chapters draw.
 
-Figures stand on an opaque white ground, so they read the same on a light and on a dark page. Colours are those of
-Okabe & Ito, told apart by colour-blind readers; lines also differ in dash, so nothing rests on colour alone.
+Figures stand on an opaque white ground. A dark page of the book inverts the lightness of plots and keeps their hues:
+black and white change places, every other colour is still called the same. Colours are those of Okabe & Ito, told apart
+by colour-blind readers; lines also differ in dash, so nothing rests on colour alone.
 """
 
 from __future__ import annotations

@@ -5,12 +5,13 @@ Works alike in Jupyter, in Colab and in the rendered book, and needs nothing of 
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
 
 from ganlib import figures
-from ganlib.device import pick_device
+from ganlib.device import describe, pick_device
 
 
 def setup(device: str | None = None) -> torch.device:
@@ -34,6 +35,38 @@ def setup(device: str | None = None) -> torch.device:
 def on_gpu(device: torch.device) -> bool:
     """Whether there is a GPU to spend a full budget on; chapters choose their budget by it and say so."""
     return device.type != "cpu"
+
+
+def gpu_check(chapter: str) -> None:
+    """Say what there is to run on, and what the chapter will therefore run; an exported notebook calls it first.
+
+    Parameters
+    ----------
+    chapter : "budgets" if the chapter has a small budget for a CPU and a full one for a GPU, "complete" if it runs the
+        same on both, "cpu" if it asks for the CPU.
+
+    Raises
+    ------
+    ValueError
+        If ``chapter`` is none of these.
+    """
+    if chapter not in ("budgets", "complete", "cpu"):
+        raise ValueError(f"gpu_check got {chapter!r}; pass 'budgets', 'complete' or 'cpu'")
+    device = pick_device(report=False)
+    found = on_gpu(device)
+    print(f"GPU found: {describe(device)}." if found else f"No GPU in use: {describe(device)}.")
+    if chapter == "cpu":
+        print("This chapter asks for the CPU: its networks are too small to gain from a GPU. It runs all it has.")
+    elif chapter == "complete":
+        print("This chapter has one budget, the same on a CPU and a GPU. It runs all it has.")
+    elif found:
+        print("This chapter runs its full budget on it.")
+    else:
+        print("This chapter runs its small budget, made for two CPU cores.")
+        if os.environ.get("GANLIB_DEVICE"):
+            print("The environment variable GANLIB_DEVICE asks for this device; without it ganlib looks for a GPU.")
+        else:
+            print("For the full one choose a GPU (in Colab: Runtime, Change runtime type), then run all cells again.")
 
 
 def glue(name: str, value: Any) -> None:

@@ -193,3 +193,17 @@ def test_readme_example_runs():
     exec(quick, scope)
     assert scope["images"].shape == (100, 784)
     assert scope["report"].iteration == 2
+
+
+def test_the_map_of_the_first_page_names_every_chapter_and_only_what_exists():
+    rows = re.findall(
+        r"^\| (?!The paper|---)(.+) \|$", text("book/index").split(":name: tab-map")[1].split(":::")[0], re.M
+    )
+    cells_of = [[cell.strip() for cell in row.split(" | ")] for row in rows]
+    assert [f"book/{re.match(r'{doc}`([a-z0-9-]+)`', row[1])[1]}" for row in cells_of] == CHAPTERS
+    for _, _, modules, tests in cells_of:
+        for module in re.findall(r"`(ganlib[a-z0-9_.]*)`", modules):
+            path = ROOT / module.replace(".", "/")
+            assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), module
+        for test in re.findall(r"`(\w+)`", tests):
+            assert any((ROOT / folder / f"{test}.py").is_file() for folder in ("ganlib/tests", "tests")), test

@@ -155,6 +155,12 @@ def test_keys_follow_what_a_page_is_made_from(tiny: Path, monkeypatch: pytest.Mo
     now = book_build.keys(tiny)
     monkeypatch.setenv("GANLIB_DATA", "/elsewhere")
     assert book_build.keys(tiny)["outputs"] != now["outputs"]
+    now = book_build.keys(tiny)
+    monkeypatch.setenv("GANLIB_CHROMIUM", "/usr/bin/chromium")  # for the tests, no cell reads it
+    assert book_build.keys(tiny) == now
+    monkeypatch.setenv("GANLIB_BOOK_URL", "https://example.org/book/")  # on the pages, in no output
+    after = book_build.keys(tiny)
+    assert (after["outputs"], after["pages"] != now["pages"]) == (now["outputs"], True)
 
 
 @pytest.mark.parametrize(
@@ -215,16 +221,29 @@ Like this.
 """
 
 
+def no_network(cache: Path) -> Path:
+    """A cache of npm packages that already holds a stand-in for MathJax."""
+    sys.path.insert(0, str(ROOT / "book" / "_ext"))
+    try:
+        import local_mathjax
+        import npm
+    finally:
+        sys.path.pop(0)
+    wanted = local_mathjax.WANTED
+    folder = cache / npm.place("mathjax", local_mathjax.VERSION, local_mathjax.SHA512, wanted)
+    for path in wanted.values():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).mkdir() if path.endswith("/") else (folder / path).touch()
+    return cache
+
+
 def test_the_projects_own_configuration_builds_what_chapters_use_without_a_warning(tmp_path: Path) -> None:
     root = tmp_path / "own"
     (root / "book").mkdir(parents=True)
     for name in ("_ext", "static"):
         shutil.copytree(ROOT / "book" / name, root / "book" / name, ignore=shutil.ignore_patterns("__pycache__"))
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    mathjax = tmp_path / "cache" / "static-3.2.2" / "mathjax" / "tex-mml-chtml.js"  # no network in this test
-    mathjax.parent.mkdir(parents=True)
-    mathjax.touch()
-    config["sphinx"]["config"]["local_mathjax_cache"] = str(tmp_path / "cache")
+    config["sphinx"]["config"]["local_mathjax_cache"] = str(no_network(tmp_path / "cache"))
     (root / "_config.yml").write_text(yaml.safe_dump(config))
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters: [{file: book/chapter}]\n")
     (root / "book" / "references.bib").write_text("@misc{someone, author={Some One}, title={A Title}, year={2014}}\n")
@@ -232,18 +251,18 @@ def test_the_projects_own_configuration_builds_what_chapters_use_without_a_warni
     for name in (".pytest_cache/README.md", "README.md", "docs/page.md"):  # pages of other things
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text("# Not a chapter\n")
-    noisy = 'import sys\nprint("a result")\nprint("PROGRESS".lower(), file=sys.stderr)'
+    noisy = 'import sys\nprint("a result")\nprint("SOMETHING NOISY".lower(), file=sys.stderr)'
     (root / "book" / "chapter.md").write_text(re.sub(r"import sys\n(.|\n)*?```", f"{noisy}\n```", CHAPTER) + PAGE)
     book_build.build(root, strict=True)
 
     text = html(root)
     assert "a result" in text
-    assert "progress" not in text
+    assert "something noisy" not in text
     for macro in ("pdata", "pg", "pz", "E", "KL", "JSD"):
         assert f'"{macro}":' in text
     # Nothing on the page is loaded from another site.
     loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]+)\"", text)
     assert any(address.endswith("ganlib.css") or "ganlib.css?" in address for address in loaded)
     assert [address for address in loaded if re.match(r"(https?:)?//", address)] == []
-    assert 'data-theme="light"' in text
+    assert 'data-mode="auto"' in text or "dataset.mode" in text
     assert "thebe" not in text.lower()

@@ -224,10 +224,11 @@ echo "make $1" >>"{log}"
 @pytest.mark.parametrize(
     ("failing", "arguments", "ran"),
     [
-        ("none", [], ["environment", "test", "check", "strict"]),
+        ("none", [], ["environment", "browser", "strict", "test", "check"]),
         ("none", ["check", "book"], ["environment", "check", "strict"]),
-        ("test", [], ["environment", "test", "check", "strict"]),
-        ("strict", [], ["environment", "test", "check", "strict"]),
+        ("browser", [], ["environment", "browser", "strict", "test", "check"]),
+        ("test", [], ["environment", "browser", "strict", "test", "check"]),
+        ("strict", [], ["environment", "browser", "strict", "test", "check"]),
         ("environment", [], ["environment"]),
     ],
 )
@@ -248,3 +249,110 @@ def test_ci_refuses_a_stage_that_does_not_exist(machine: Machine) -> None:
     result = machine.run("bash", ".ci/run", "tset")
     assert result.returncode != 0
     assert "no such stage" in result.stderr
+
+
+# A browser as tools/browser.sh sees one, and an apt-get that brings it, each noting that it was asked.
+RUNS = "#!/bin/sh\necho Chromium 1\n"
+BROKEN = "#!/bin/sh\necho 'install the snap instead' >&2\nexit 1\n"
+APT = """\
+#!/bin/sh
+echo "apt-get $*" >>"{log}"
+case "$*" in update) touch "{bin}/updated" ;; *" chromium") [ -e "{bin}/updated" ] || exit 100; {install} ;; esac
+"""
+PLAYWRIGHT = """\
+#!/bin/sh
+case "$*" in
+"-m playwright install chromium") echo "$*" >>"{log}"; {install} ;;
+*) echo "{own}" ;;
+esac
+"""
+
+
+class Browsers(Machine):
+    """A machine with an environment, no browser, and an apt-get that fails or not."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (self.tree / ".venv" / "bin").mkdir(parents=True)
+        (self.bin / "env").symlink_to(shutil.which("env") or "")
+        (self.bin / "touch").symlink_to(shutil.which("touch") or "")
+        self.own = folder / "playwright" / "chrome"
+        self.own.parent.mkdir()
+        self.playwright("exit 1")
+        self.program("id", "#!/bin/sh\necho 0\n")
+
+    def program(self, name: str, text: str) -> Path:
+        path = self.bin / name
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+    def playwright(self, install: str) -> None:
+        path = self.tree / ".venv" / "bin" / "python"
+        path.write_text(PLAYWRIGHT.format(log=self.log, own=self.own, install=install))
+        path.chmod(0o755)
+
+    def apt(self, install: str) -> None:
+        self.program("apt-get", APT.format(log=self.log, bin=self.bin, install=install))
+
+    def install(self, **variables: str) -> str:
+        """What tools/browser.sh says; whatever happens it goes on."""
+        result = self.run("sh", "tools/browser.sh", **variables)
+        assert result.returncode == 0
+        return result.stdout + result.stderr
+
+
+@pytest.fixture
+def browsers(tmp_path: Path) -> Browsers:
+    return Browsers(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome", "my browser"])
+def test_a_browser_that_is_there_is_used(browsers: Browsers, name: str) -> None:
+    browsers.apt("exit 1")
+    path = browsers.program(name, RUNS)
+    chosen = {"GANLIB_CHROMIUM": str(path)} if name == "my browser" else {}
+    assert browsers.install(**chosen) == f"The browser tests will use {path}\n"
+    assert browsers.calls == []
+
+
+def test_debians_browser_is_installed_by_root(browsers: Browsers) -> None:
+    browsers.program("chromium-browser", BROKEN)
+    browsers.apt(f'cp "{browsers.program("elsewhere", RUNS)}" "{browsers.bin}/chromium"')
+    said = browsers.install()
+    assert said == f"Installing Chromium with apt-get\nThe browser tests will use {browsers.bin}/chromium\n"
+    first, update, second = browsers.calls
+    assert first == second == "apt-get install -y --no-install-recommends chromium"
+    assert update == "apt-get update"
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_another_user_needs_sudo_without_a_password(browsers: Browsers, may: bool) -> None:
+    browsers.program("id", "#!/bin/sh\necho 1000\n")
+    browsers.program("sudo", '#!/bin/sh\n[ "$1" = -n ] || exit 9\nshift\n' + ('"$@"\n' if may else "exit 1\n"))
+    (browsers.bin / "true").symlink_to(shutil.which("true") or "")
+    browsers.apt(f'cp "{browsers.program("elsewhere", RUNS)}" "{browsers.bin}/chromium"')
+    said = browsers.install()
+    assert (f"The browser tests will use {browsers.bin}/chromium" in said) == may
+    assert any(call.startswith("apt-get") for call in browsers.calls) == may
+
+
+def test_without_apt_playwrights_browser_is_installed(browsers: Browsers) -> None:
+    browsers.playwright(f'cp "{browsers.program("elsewhere", RUNS)}" "{browsers.own}"')
+    said = browsers.install()
+    assert said == f"Installing Playwright's Chromium\nThe browser tests will use {browsers.own}\n"
+
+
+def test_without_any_browser_one_line_says_what_is_skipped(browsers: Browsers) -> None:
+    browsers.apt("exit 100")
+    *_, said = browsers.install().splitlines()
+    assert said.startswith("warning: no browser could be installed")
+    assert said.endswith("or set GANLIB_CHROMIUM to the path of one")
+    assert browsers.calls[-1] == "-m playwright install chromium"
+
+
+def test_the_tests_look_for_the_browsers_that_the_script_looks_for() -> None:
+    text = (ROOT / "tests" / "browser" / "pages.py").read_text()
+    (names,) = re.findall(r"^BROWSERS = \((.*)\)", text, flags=re.MULTILINE)
+    wanted = " ".join(re.findall(r'"(.*?)"', names))
+    assert f'{wanted} "$(own_browser)"' in (ROOT / "tools" / "browser.sh").read_text()

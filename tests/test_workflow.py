@@ -50,7 +50,7 @@ def test_every_change_is_tested_on_every_supported_python() -> None:
 
 
 def test_the_book_is_built_strictly_and_only_main_publishes_it() -> None:
-    assert commands("book") == [".ci/run check book"]
+    assert commands("book") == [".ci/run"]  # all stages: only here is there a book for the browser tests to look at
     upload = JOBS["book"]["steps"][-1]
     assert upload["uses"].startswith("actions/upload-pages-artifact@")
     assert upload["with"]["path"] == "_build/html"
@@ -62,11 +62,24 @@ def test_the_book_is_built_strictly_and_only_main_publishes_it() -> None:
 
 def test_only_the_deploying_job_may_write() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
-    assert {name for name, job in JOBS.items() if "permissions" in job} == {"deploy"}
-    assert JOBS["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
+    permissions = {name: job["permissions"] for name, job in JOBS.items() if "permissions" in job}
+    assert permissions.pop("deploy") == {"pages": "write", "id-token": "write"}
+    assert permissions == {"notebooks": {"contents": "write"}}
+    assert JOBS["notebooks"]["if"] == JOBS["deploy"]["if"]
+    assert set(JOBS["notebooks"]["needs"]) == {"test", "book"}
+    assert TRIGGERS["push"] == {"branches-ignore": ["notebooks"]}  # its push starts nothing again
 
 
-@pytest.mark.parametrize("stage", sorted({word for job in JOBS for line in commands(job) for word in line.split()[1:]}))
+def test_the_published_notebooks_are_those_of_the_tested_book() -> None:
+    upload = next(step for step in JOBS["book"]["steps"] if "upload-artifact@" in step.get("uses", ""))
+    download = next(step for step in JOBS["notebooks"]["steps"] if "download-artifact@" in step.get("uses", ""))
+    assert upload["with"]["path"] == "_build/html/_notebooks"
+    assert upload["with"]["name"] == download["with"]["name"]
+
+
+@pytest.mark.parametrize(
+    "stage", sorted({word for job in ("test", "book") for line in commands(job) for word in line.split()[1:]})
+)
 def test_the_stages_it_names_exist(stage: str) -> None:
     assert f"[{stage}]=" in (ROOT / ".ci" / "run").read_text()
 

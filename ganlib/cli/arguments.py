@@ -18,6 +18,7 @@ examples:
   python -m ganlib sample trained/ring8 -n 1000 --out ring.png
   python -m ganlib evaluate trained/ring8 --json
   python -m ganlib reproduce mnist-paper --seeds 5 --results mnist.json
+  python -m ganlib sweep trained/mnist-paper --out parzen-sweep.json
 
 exit codes:
   0  done
@@ -98,6 +99,15 @@ def parser() -> argparse.ArgumentParser:
     _training(reproduce)
     _samples(reproduce)
     reproduce.add_argument("--results", type=Path, help="JSON file to write (FOLDER/NAME.json)")
+
+    sweep = command(
+        "sweep",
+        "Parzen scores of a trained generator, of training images and of k-means centres under every width, as JSON",
+        "The Parzen explorer of ganlib.widgets shows them.",
+    )
+    _trained(sweep)
+    _samples(sweep)
+    sweep.add_argument("--out", type=Path, default=Path("parzen-sweep.json"), help="file to write (parzen-sweep.json)")
     return root
 
 

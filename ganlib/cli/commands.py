@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ganlib import checkpoint, distributed, evaluation, precision, provenance, runs, sampling, settings
+from ganlib import checkpoint, distributed, evaluation, parzen_sweep, precision, provenance, runs, sampling, settings
 from ganlib.cli import pictures
 from ganlib.cli.arguments import DIVERGED, USAGE, Stop
 from ganlib.cli.errors import refusing
@@ -154,6 +154,28 @@ def reproduce(args: argparse.Namespace) -> None:
     print(provenance.write_results(path, results))
 
 
+def sweep(args: argparse.Namespace) -> None:
+    """Write the Parzen scores of one generator, of training images and of k-means centres, under every width."""
+    started, trained = datetime.now(UTC), _open(args)
+    seed = trained.seeds[0] if args.member is None else args.member
+    with refusing(USAGE):
+        parzen_sweep.check(trained.run)
+        generator = trained.generator(seed, pick(args))
+    same = {"run": trained.run.name, "seeds": [seed], "samples": args.samples}
+    provenance.check_results(args.out, same)
+    with refusing(USAGE):
+        found, used = parzen_sweep.sweep_run(trained.run, generator, args.samples)
+    device = next(generator.parameters()).device
+    described = provenance.provenance(trained.run, [seed], device, used, started, args.argv)
+    results = described | {
+        "iteration": trained.iteration,
+        "checkpoint_sha256": hashlib.sha256(trained.checkpoint.path.read_bytes()).hexdigest(),
+        "samples": args.samples,
+        **found,
+    }
+    print(provenance.write_results(args.out, results))
+
+
 def _open(args: argparse.Namespace) -> Trained:
     trained, refused = evaluation.open_trained(args.path)
     for error in refused:
@@ -167,4 +189,11 @@ def _shown(figure: dict[str, Any]) -> str:
     return f"{figure['value']:.5g}{error} {figure['unit']} ({figure['n']:,} {figure['n_is']}{means})"
 
 
-COMMANDS = {"runs": show, "train": train, "sample": sample, "evaluate": evaluate, "reproduce": reproduce}
+COMMANDS = {
+    "runs": show,
+    "train": train,
+    "sample": sample,
+    "evaluate": evaluate,
+    "reproduce": reproduce,
+    "sweep": sweep,
+}

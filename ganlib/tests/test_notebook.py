@@ -45,6 +45,38 @@ def test_setup_names_the_device_and_a_gpu_means_the_full_budget():
     assert notebook.on_gpu(torch.device("cuda"))
 
 
+@pytest.mark.parametrize(
+    ("found", "chapter", "says"),
+    [
+        ("cpu", "budgets", ["No GPU in use: the CPU", "small budget", "Change runtime type"]),
+        ("cuda", "budgets", ["GPU found: a card", "full budget on it"]),
+        ("cpu", "complete", ["No GPU in use: the CPU", "one budget"]),
+        ("cuda", "complete", ["GPU found: a card", "one budget"]),
+        ("cuda", "cpu", ["GPU found: a card", "asks for the CPU"]),
+    ],
+)
+def test_the_gpu_check_says_what_was_found_and_what_will_run(found, chapter, says, monkeypatch, capsys):
+    monkeypatch.delenv("GANLIB_DEVICE", raising=False)
+    monkeypatch.setattr(notebook, "pick_device", lambda choice=None, report=True: torch.device(found))
+    if found != "cpu":
+        monkeypatch.setattr(notebook, "describe", lambda device: "a card")
+    notebook.gpu_check(chapter)
+    printed = capsys.readouterr().out
+    assert all(words in printed for words in says)
+    assert ("small budget" in printed) == (found == "cpu" and chapter == "budgets")
+
+
+def test_the_gpu_check_names_the_variable_that_forces_a_device(monkeypatch, capsys):
+    monkeypatch.setenv("GANLIB_DEVICE", "cpu")
+    notebook.gpu_check("budgets")
+    assert "GANLIB_DEVICE" in capsys.readouterr().out
+
+
+def test_the_gpu_check_refuses_another_kind_of_chapter():
+    with pytest.raises(ValueError, match="gpu_check got 'gpu'"):
+        notebook.gpu_check("gpu")
+
+
 def test_importing_ganlib_imports_nothing_heavy():
     program = "import sys, ganlib; print([m for m in ('torch', 'matplotlib', 'sympy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -1,0 +1,333 @@
+"""Export each chapter with code as a notebook of plain Markdown and LaTeX; put the buttons that open it on its page.
+
+While Sphinx writes the HTML of a chapter, ``_notebooks/NAME.ipynb`` is written from the same resolved doctree: the same
+numbers, all code cells in their order, no outputs (running brings them back), and three cells in front of them: what
+this is, an install cell that leaves torch and numpy alone, and what was found to run on. The same sources always give
+the same bytes. Addresses, and how Colab finds the notebook, are in notebook_addresses.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import mimetypes
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import notebook_addresses as addresses
+from docutils import nodes
+from myst_nb.core.read import create_nb_reader  # type: ignore[import-untyped]
+from plain_markdown import Writer, details, escape, quoted
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
+    from sphinx.environment import BuildEnvironment
+
+logger = logging.getLogger(__name__)
+
+# What ganlib's chapters import and Colab may lack, by import name. torch, torchvision and numpy are not among them, and
+# --no-deps keeps pip from looking at what these depend on.
+SMALL = {
+    "anywidget": "anywidget",
+    "mlxtend": "mlxtend",
+    "mpmath": "mpmath",
+    "psygnal": "psygnal",
+    "safetensors": "safetensors",
+    "scipy": "scipy",
+    "sympy": "sympy",
+    "tqdm": "tqdm",
+}
+INSTALL = """\
+# Brings ganlib where it is missing, as in Colab. With --no-deps pip adds what is named and touches nothing else:
+# the torch, torchvision and numpy that are here stay as they are.
+import importlib
+from importlib.util import find_spec
+
+small = {small}
+if find_spec("ganlib") is None:
+    missing = " ".join(name for name in small if find_spec(name) is None)
+    %pip install --quiet --no-deps {source} {{missing}}
+    importlib.invalidate_caches()
+print("ganlib is", "here" if find_spec("ganlib") else "still missing: read what pip says above")
+"""
+NO_ADDRESS = """\
+# Brings nothing by itself: this copy of the book was built without the address of its repository.
+from importlib.util import find_spec
+
+if find_spec("ganlib") is None:
+    raise ModuleNotFoundError(
+        "ganlib is missing: in the folder of the book's source run `pip install --no-deps .`, "
+        "with torch, torchvision, numpy, {small} installed, then restart this notebook"
+    )
+print("ganlib is here")
+"""
+CHECK = """\
+# Says what was found, and what this chapter will therefore run.
+from ganlib.notebook import gpu_check
+
+gpu_check("{mode}")
+"""
+WIDEST_IMAGE = 4_000_000  # bytes; what a notebook carries twice over stays small
+
+
+def name_of(docname: str) -> str:
+    """The exported notebook's name without its suffix."""
+    return posixpath.basename(docname)
+
+
+def code_cells(app: Sphinx, docname: str) -> dict[int, Any]:
+    """The code cells of a page's source, by their place among all its cells; empty for a page that is no notebook."""
+    path = Path(app.env.doc2path(docname))
+    text = path.read_text(encoding="utf-8")
+    reader = create_nb_reader(str(path), app.env.myst_config, app.env.mystnb_config, text)  # type: ignore[attr-defined]
+    if reader is None:
+        return {}
+    return {place: cell for place, cell in enumerate(reader.read(text).cells) if cell.cell_type == "code"}
+
+
+def mode_of(code: str) -> str:
+    """Which of `ganlib.notebook.gpu_check`'s cases a chapter is: "budgets", "cpu" or "complete"."""
+    if re.search(r"\bon_gpu\(", code):
+        return "budgets"
+    return "cpu" if re.search(r"\bsetup\(\s*[\"']cpu[\"']", code) else "complete"
+
+
+def embedded(app: Sphinx, docname: str, uri: str) -> str:
+    """What to write for an image: its address on the web, else the image itself as a data address."""
+    if re.match(r"(https?|data):", uri):
+        return uri
+    path = Path(app.srcdir, uri)
+    if not path.is_file():
+        logger.warning(
+            "the exported notebook has no image %s: the file is missing", uri, location=docname, type="notebooks"
+        )
+        return ""
+    content = path.read_bytes()
+    if len(content) > WIDEST_IMAGE:
+        message = "the exported notebook would carry %s, an image of %d bytes: make it smaller"
+        logger.warning(message, uri, len(content), location=docname, type="notebooks")
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+class Export:
+    """Makes one chapter's notebook."""
+
+    def __init__(self, app: Sphinx, docname: str, cells: dict[int, Any]) -> None:
+        self.app, self.docname, self.pending = app, docname, dict(cells)
+        self.code = "\n".join(cell.source for cell in cells.values())
+        document = app.env.get_and_resolve_doctree(docname, app.builder)
+        self.writer = Writer(
+            app.builder,
+            document,
+            docname,
+            book=app.config.ganlib_book,
+            picture=lambda uri: embedded(app, docname, uri),
+            macros=(getattr(app.config, "mathjax3_config", None) or {}).get("tex", {}).get("macros", {}),
+        )
+        self.document = document
+        self.cells: list[dict[str, Any]] = []
+        self.text: list[str] = []
+
+    def markdown(self, text: str) -> None:
+        if text.strip():
+            self.text.append(text.strip("\n"))
+
+    def close(self) -> None:
+        """Make a cell of the Markdown gathered so far."""
+        if self.text:
+            self.cells.append({"cell_type": "markdown", "metadata": {}, "source": "\n\n".join(self.text)})
+            self.text = []
+
+    def add_code(self, source: str, metadata: dict[str, Any]) -> None:
+        self.close()
+        shared: dict[str, Any] = {"execution_count": None, "outputs": []}
+        self.cells.append({"cell_type": "code", "metadata": metadata, "source": source, **shared})
+
+    def code_cell(self, place: int) -> None:
+        """Add the code cell at ``place``, and before it those the page leaves out altogether."""
+        for earlier in [key for key in self.pending if key <= place]:
+            cell: Any = self.pending.pop(earlier)
+            tags = list(cell.metadata.get("tags", []))
+            metadata: dict[str, Any] = {"tags": tags} if tags else {}
+            shown = {kind for kind in ("input", "output", "cell") if {f"hide-{kind}", f"remove-{kind}"} & set(tags)}
+            if shown & {"input", "cell"}:
+                metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
+            self.add_code(cell.source, metadata)
+
+    def figures(self, node: nodes.Element) -> None:
+        """What stands below the figures a cell draws: their captions, and in words what they show."""
+        for image in node.findall(nodes.image):
+            figure = image.parent if isinstance(image.parent, nodes.figure) else None
+            if figure is not None:
+                self.markdown(self.writer.anchors(figure))
+                self.markdown(self.writer.caption(figure))
+            if alt := image.get("alt", "").strip():
+                self.markdown(details("The figure in words", html.escape(alt, quote=False)))
+
+    def walk(self, children: Iterable[nodes.Node]) -> None:
+        """Write the children of a document or a section, a new cell for each heading and each piece of code."""
+        for child in children:
+            assert isinstance(child, nodes.Element)
+            if isinstance(child, nodes.section) and any(isinstance(part, nodes.title) for part in child.children):
+                self.close()
+                self.markdown(self.writer.anchors(child))
+                self.walk(child.children)
+                continue
+            if isinstance(child, nodes.title) and isinstance(child.parent.parent, nodes.document):
+                continue  # the first cell has it
+            inside = [part for part in child.findall(nodes.container) if part.get("nb_element") == "cell_code"]
+            if child not in inside:
+                self.markdown(self.writer.block(child))
+            for cell in inside:  # code within a box cannot run there, so it follows the box
+                self.code_cell(cell["cell_index"])
+                self.figures(cell)
+
+    def front(self) -> None:
+        """The cells before the chapter: what this is, the install cell, and what was found to run on."""
+        config = self.app.config
+        title = self.app.env.titles[self.docname]
+        page = self.app.builder.get_target_uri(self.docname)
+        where = f"[{config.ganlib_book}{page}]({config.ganlib_book}{page})" if config.ganlib_book else f"`{page}`"
+        mode = mode_of(self.code)
+        self.markdown(
+            quoted(
+                f"This notebook is a page of *{config.html_title or config.project}*, exported from the page {where}. "
+                "It has the text, the numbers of equations and figures, and all code of the page. Its outputs appear "
+                "when you run it, from the top. Values quoted in the text were computed when the page was built; yours "
+                "may differ a little, and where a GPU runs a larger budget, by more."
+            )
+        )
+        self.close()
+        self.cells[0]["source"] = f"# {self.heading(title)}\n\n" + self.cells[0]["source"]
+        repository, small = config.ganlib_repository, ", ".join(sorted(SMALL.values()))
+        source = f"git+{repository}.git@{config.ganlib_branch}" if repository else ""
+        install = INSTALL.format(small=json.dumps(sorted(SMALL.values())), source=source)
+        self.add_code(
+            install.rstrip() if source else NO_ADDRESS.format(small=small).rstrip(), {"tags": ["ganlib-install"]}
+        )
+        self.add_code(CHECK.format(mode=mode).rstrip(), {"tags": ["ganlib-gpu-check"]})
+
+    def heading(self, title: nodes.title) -> str:
+        number = self.app.env.toc_secnumbers.get(self.docname, {}).get("", ())
+        prefix = ".".join(map(str, number)) + self.app.config.html_secnumber_suffix if number else ""
+        return prefix + self.writer.text(title)
+
+    def references(self) -> None:
+        """List in full what the text cites in brackets."""
+        links = [
+            link
+            for cited in self.document.findall(nodes.inline)
+            if "bibtex-citation" in cited["classes"]
+            for link in cited.findall(nodes.reference)
+        ]
+        if full := sorted({link["reftitle"] for link in links if link.get("reftitle")}):
+            self.close()
+            self.markdown("**References**\n\n" + "\n".join(f"- {escape(entry)}" for entry in full))
+
+    def notebook(self) -> dict[str, Any]:
+        """The notebook in format 4.5."""
+        self.front()
+        self.walk(self.document.children)
+        self.code_cell(max(self.pending, default=-1))
+        self.references()
+        self.close()
+        for place, cell in enumerate(self.cells):
+            cell["id"] = f"{cell['cell_type']}-{place:03}"
+        metadata: dict[str, Any] = {
+            "colab": {"provenance": [], "toc_visible": True},
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+        if mode_of(self.code) == "budgets":
+            metadata |= {"accelerator": "GPU"}
+            metadata["colab"]["gpuType"] = "T4"
+        return {"cells": self.cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+def configure(app: Sphinx, config: Config) -> None:
+    """Settle the addresses once; what depends on them is in the configuration from here on."""
+    config.ganlib_repository = addresses.repository(config.ganlib_repository, Path(app.srcdir))
+    branch = os.environ.get("GANLIB_BRANCH", "").strip() or config.ganlib_branch
+    config.ganlib_branch = addresses.branch("ganlib_branch or GANLIB_BRANCH", branch)
+    addresses.branch("ganlib_notebooks_branch", config.ganlib_notebooks_branch)
+    config.ganlib_book = config.html_baseurl = addresses.book(config.html_baseurl)
+
+
+def check_names(app: Sphinx, env: BuildEnvironment) -> None:
+    """Refuse two chapters whose notebooks would have the same name."""
+    names: dict[str, str] = {}
+    for docname in sorted(env.found_docs):
+        if code_cells(app, docname) and (other := names.setdefault(name_of(docname), docname)) != docname:
+            raise ExtensionError(f"{other} and {docname} would be exported as one notebook: rename one of them")
+
+
+def on_page(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Write the notebook of a page with code, and add its buttons to the page's header."""
+    if doctree is None or app.builder.name not in ("html", "dirhtml") or not (cells := code_cells(app, pagename)):
+        return
+    folder, name = Path(app.outdir, addresses.FOLDER), name_of(pagename)
+    folder.mkdir(exist_ok=True)
+    text = json.dumps(Export(app, pagename, cells).notebook(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")
+    context.setdefault("header_buttons", [])[:0] = buttons(app.config, name, context["pathto"])
+
+
+def buttons(config: Config, name: str, pathto: Callable[[str, int], str]) -> list[dict[str, str]]:
+    """The header's buttons for the notebook ``name``, as sphinx_book_theme describes them."""
+    found = []
+    if colab := addresses.colab(config.ganlib_repository, config.ganlib_notebooks_branch, name):
+        found.append(
+            {
+                "type": "link",
+                "url": colab,
+                "text": "Colab",
+                "tooltip": "Open this chapter in Colab",
+                "icon": "fas fa-play",
+                "label": "colab-button",
+            }
+        )
+    found.append(
+        {
+            "type": "link",
+            "url": pathto(f"{addresses.FOLDER}/{name}.ipynb", 1),
+            "text": "Notebook",
+            "tooltip": "Download notebook",
+            "icon": "fas fa-download",
+            "label": "download-notebook-button",
+        }
+    )
+    return found
+
+
+def drop_stale(app: Sphinx, error: Exception | None) -> None:
+    """Remove the notebooks of chapters that are gone, or have no code any more."""
+    if error is not None or app.builder.name not in ("html", "dirhtml"):
+        return
+    wanted = {name_of(docname) for docname in app.env.found_docs if code_cells(app, docname)}
+    for path in Path(app.outdir, addresses.FOLDER).glob("*.ipynb"):
+        if path.stem not in wanted:
+            path.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_config_value("ganlib_repository", "", "html", str)
+    app.add_config_value("ganlib_branch", "main", "html", str)
+    app.add_config_value("ganlib_notebooks_branch", "notebooks", "html", str)
+    app.add_config_value("ganlib_book", "", "html", str)
+    app.connect("config-inited", configure)
+    app.connect("env-check-consistency", check_names)
+    # After sphinx_book_theme has made its list of buttons.
+    app.connect("html-page-context", on_page, priority=900)
+    app.connect("build-finished", drop_stale)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,117 @@
+"""Widgets on pages without a kernel: the text first, then what the widgets need, each file once for the whole site.
+
+Every widget of the book is an anywidget, so a page needs no general widget manager: ``book/static/widgets.js`` runs the
+widgets' own modules (docs/decisions/0005). myst-nb puts the widgets' whole state into the page, modules and styles
+included. Here those leave the page for files below ``_static/widgets``, which the loader asks for once the text is
+there; assets that a widget loads on demand are written beside them, by the functions that answer where there is a
+kernel. A page with a widget of another kind would show nothing there, which is a warning.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sphinx.util import logging
+
+if TYPE_CHECKING:
+    from docutils import nodes
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+OURS = "ganlib.widgets."
+SILENT = {"LayoutModel"}  # draws nothing: an anywidget brings its layout along
+TEXTS = ("_esm", "_css")
+logger = logging.getLogger(__name__)
+
+
+def lighten(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], set[str], set[str]]:
+    """A page's widget state without modules and styles.
+
+    Returns
+    -------
+    dict
+        The state, each module or style in it replaced by ``{"file": name}``; layouts are left out.
+    dict
+        Those texts by name.
+    set, set
+        The classes of ganlib's widgets on the page, and the models of any other kind.
+    """
+    light: dict[str, Any] = {}
+    texts: dict[str, str] = {}
+    ours: set[str] = set()
+    others: set[str] = set()
+    for name, model in state.items():
+        if model["model_name"] in SILENT:
+            continue
+        traits = dict(model["state"])
+        owner = str(traits.get("_anywidget_id", model["model_name"]))
+        (ours if owner.startswith(OURS) else others).add(owner)
+        for key in TEXTS:
+            if traits.get(key):
+                stem = owner.rpartition(".")[2].lower() if key == "_esm" else "style"
+                file = f"{stem}-{hashlib.sha256(traits[key].encode()).hexdigest()[:12]}"
+                texts[file] = traits[key]
+                traits[key] = {"file": file}
+        light[name] = {**model, "state": traits}
+    return light, texts, ours, others
+
+
+def collect(app: Sphinx, doctree: nodes.document) -> None:
+    """Lighten the page just read."""
+    env = app.env
+    files = getattr(env, "nb_metadata", {}).get(env.docname, {}).get("js_files", {})
+    if "ipywidgets_state" not in files:
+        return
+    uri, options = files["ipywidgets_state"]
+    content = json.loads(options["body"])
+    content["state"], texts, ours, others = lighten(content["state"])
+    files["ipywidgets_state"] = (uri, {**options, "body": json.dumps(content).replace("</", "<\\/")})
+    for each in sorted(others):
+        logger.warning("%s: %s is not one of ganlib's widgets; the page cannot show it", env.docname, each)
+    known(env)[env.docname] = {"texts": texts, "classes": ours}
+
+
+def known(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
+    """What each page's widgets need; kept with the environment, because a later build may not read the page again."""
+    if not hasattr(env, "ganlib_widgets"):
+        env.ganlib_widgets = {}  # type: ignore[attr-defined]
+    pages: dict[str, dict[str, Any]] = env.ganlib_widgets  # type: ignore[attr-defined]
+    return pages
+
+
+def write_files(app: Sphinx, error: Exception | None) -> None:
+    """Write every text and asset the pages' widgets need, as scripts: those also load on pages opened from the disk."""
+    if error is not None or app.builder.format != "html":
+        return
+    contents: dict[str, str] = {}
+    for page in known(app.env).values():
+        contents |= page["texts"]
+        for owner in page["classes"]:
+            module, _, name = owner.rpartition(".")
+            for asset, make in getattr(import_module(module), name).assets.items():
+                contents[asset] = base64.b64encode(make()).decode()
+    folder = Path(app.outdir) / "_static" / "widgets"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in sorted(contents.items()):
+        (folder / f"{name}.js").write_text(f"ganlibFile({json.dumps(name)}, {json.dumps(text)});\n", encoding="utf-8")
+
+
+def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    known(env).pop(docname, None)
+
+
+def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildEnvironment) -> None:
+    known(env).update({name: page for name, page in known(other).items() if name in docnames})
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("doctree-read", collect)
+    app.connect("env-purge-doc", forget)
+    app.connect("env-merge-info", merge)
+    app.connect("build-finished", write_files)
+    return {"version": "1", "env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,54 @@
+"""What every widget has: its module, the common style, and large assets sent only when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import anywidget
+
+from ganlib.widgets.bundle import FOLDER, bundle
+
+
+class Widget(anywidget.AnyWidget):
+    """A widget that computes in the browser; the same object in JupyterLab, Colab and the book's pages.
+
+    A subclass names its ES module, ``class Dirac(Widget, module="dirac.js")``, has its settings as synchronised traits,
+    and large assets, if any, as functions that return their bytes. A setting changed in the page is the trait's new
+    value in Python, and the other way round.
+
+    assets : by name, what the browser may ask for. The kernel answers; on a page without a kernel the page's own loader
+        does, with files the book's build wrote from the same functions.
+    """
+
+    assets: ClassVar[dict[str, Callable[[], bytes]]] = {}
+
+    def __init_subclass__(cls, module: str = "", **options: Any) -> None:
+        if module:
+            cls._esm = bundle(module)
+            cls._css = (FOLDER / "widgets.css").read_text(encoding="utf-8")
+        super().__init_subclass__(**options)
+
+    def __init__(self, **settings: Any) -> None:
+        unknown = sorted(set(settings) - set(self.trait_names()))
+        if unknown:
+            own = [name for name in self.class_own_traits() if not name.startswith("_")]
+            raise TypeError(
+                f"{type(self).__name__} has no setting {unknown[0]!r}; there are {', '.join(own) or 'none'}"
+            )
+        super().__init__(**settings)
+        self.on_msg(self._answer)
+
+    def _answer(self, _: Any, content: Any, __: Any) -> None:
+        """Send an asset the browser asks for, or the reason why there is none."""
+        name = content.get("want") if isinstance(content, dict) else None
+        if not isinstance(name, str):
+            return
+        try:
+            if name not in self.assets:
+                raise ValueError(f"no asset {name!r}")
+            found = self.assets[name]()
+        except (OSError, ValueError, ImportError) as error:
+            self.send({"have": name, "error": str(error)})
+        else:
+            self.send({"have": name}, buffers=[found])

@@ -1,0 +1,636 @@
+"""The exported notebooks: what becomes of each directive and role, their addresses, and that they repeat."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from sphinx.errors import ExtensionError
+from sphinx.testing.util import SphinxTestApp
+
+ROOT = Path(__file__).resolve().parents[1]
+EXTENSIONS = ROOT / "book" / "_ext"
+
+
+def extension(name: str):
+    """A module of the book's extensions, as Sphinx imports it."""
+    sys.path.insert(0, str(EXTENSIONS))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(EXTENSIONS))
+
+
+addresses = extension("notebook_addresses")
+latex = extension("markdown_latex")
+plain = extension("plain_markdown")
+notebooks = extension("notebooks")
+
+FRONT = """\
+---
+jupytext:
+  text_representation:
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+"""
+CHAPTER = r"""
+(chap-one)=
+# Chapter with $x$
+
+Text with *emphasis*, **strength**, `code with | bar`, 5 \* 3, a_b, 7 < 8, \$5 and $\pdata \ll \norm{x}$.
+See {eq}`eq-one`, {numref}`fig-still`, {numref}`Table %s <tab-one>`, {ref}`sec-second`, {doc}`two`,
+{ref}`the other <sec-other>`, {prf:ref}`thm-one`, {cite:t}`knuth1984`, {cite:p}`knuth1984`, {eq}`eq-two`,
+[out there](https://example.org/a), [anchored](#sec-second), a footnote[^note].
+
+[^note]: The note itself, with $y$.
+
+$$
+\pdata(x)
+  <a + b
+$$ (eq-one)
+
+\begin{align}
+a &= b \\
+c &= d
+\end{align}
+
+```{admonition} A **title** of one's own
+:class: tip
+Inside:
+
+$$
+\begin{aligned}
+u &= v \\
+w &= t
+\end{aligned}
+$$
+
+- first
+- second
+```
+
+```{note}
+Plain note.
+```
+
+```{admonition} Open me
+:class: dropdown
+Hidden text.
+```
+
+> A quotation of $z$.
+
+```{prf:theorem} Of the paper
+:label: thm-one
+It holds that $1 = 1$.
+```
+
+```{prf:proof}
+Clear.
+```
+
+```{exercise}
+:label: ex-one
+Compute $2 + 2$.
+```
+
+````{solution} ex-one
+:class: dropdown
+It is 4.
+
+```python
+2 + 2
+```
+````
+
+```{figure} dot.png
+:name: fig-still
+:alt: One black dot
+
+A caption with $p$.
+```
+
+![Bare picture](dot.png)
+
+```{list-table} Of things
+:name: tab-one
+:header-rows: 1
+
+* - Name
+  - Formula
+* - bar | code `a|b`
+  - $p \| q$, $|x|$
+* - two
+
+    paragraphs
+  - - item
+```
+
+| a | b |
+|---|---|
+| {eq}`eq-one` | $x \mid y$ |
+
+Term
+: Its definition, with $q$.
+
+1. one
+2. two
+
+   $$
+   p
+    + q
+   $$
+
+3. three
+
+````{tab-set}
+```{tab-item} First tab
+In the first tab.
+```
+```{tab-item} Second tab
+In the second tab.
+```
+````
+
+````{dropdown} A drop-down
+Dropped text.
+````
+
+```{code-cell} ipython3
+:tags: [hide-input]
+first = 1
+```
+
+```{code-cell} ipython3
+:tags: [remove-cell]
+second = 2
+```
+
+```{code-cell} ipython3
+---
+mystnb:
+  figure:
+    name: fig-drawn
+    caption: "Drawn by the cell."
+  image:
+    alt: A drawn < figure
+tags: [remove-input]
+---
+third = 3
+```
+
+(sec-second)=
+## Second section
+
+Value {glue:text}`answer:.2f`; see {numref}`fig-still`.
+
+```console
+$ make $HOME
+```
+
+```{code-cell} ipython3
+from ganlib.notebook import on_gpu
+budget = 9 if on_gpu(device) else 1
+```
+"""
+OTHER = """
+# Two
+
+(sec-other)=
+## Other
+
+$$
+e
+$$ (eq-two)
+
+No code here.
+
+```{bibliography}
+```
+"""
+BIB = "@book{knuth1984, author={Donald Knuth}, title={The TeXbook}, year={1984}, publisher={AW}}\n"
+CONF = """
+import sys
+sys.path.insert(0, %r)
+extensions = ["myst_nb", "sphinx_proof", "sphinx_exercise", "sphinx_design", "sphinx_togglebutton",
+              "sphinxcontrib.bibtex", "sphinx_external_toc", "sphinx_multitoc_numbering", "notebooks"]
+project = html_title = "A Book"
+bibtex_bibfiles = ["references.bib"]
+bibtex_reference_style = "author_year"
+nb_execution_mode = "off"
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+numfig = True
+use_multitoc_numbering = True
+external_toc_path = "_toc.yml"
+external_toc_exclude_missing = True
+mathjax3_config = {"tex": {"macros": {"pdata": r"p_{\\mathrm{data}}", "norm": [r"\\|#1\\|", 1]}}}
+"""
+TOC = "format: jb-book\nroot: index\nparts:\n- numbered: true\n  chapters:\n  - file: one\n  - file: two\n"
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
+
+
+def write_book(folder: Path, chapter: str = CHAPTER, other: str = OTHER) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "conf.py").write_text(CONF % str(EXTENSIONS))
+    (folder / "_toc.yml").write_text(TOC)
+    (folder / "references.bib").write_text(BIB)
+    (folder / "dot.png").write_bytes(PNG)
+    (folder / "index.md").write_text("# Start\n")
+    (folder / "one.md").write_text(FRONT + chapter)
+    (folder / "two.md").write_text(other)
+
+
+def build(folder: Path, **settings: object) -> tuple[dict, str]:
+    """Build the book in ``folder``; the notebook of its first chapter, and what Sphinx warned of."""
+    app = SphinxTestApp("html", srcdir=folder, confoverrides=settings)
+    try:
+        app.build()
+        text = (folder / "_build" / "html" / "_notebooks" / "one.ipynb").read_text()
+        return json.loads(text), app.warning.getvalue()
+    finally:
+        app.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def no_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str, Path]:
+    """The notebook, all its Markdown, and the folder of the book; the book's and the repository's address are known."""
+    folder = tmp_path_factory.mktemp("book")
+    write_book(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL"):
+            patch.delenv(name, raising=False)
+        settings = {"html_baseurl": "https://books.example/gan", "ganlib_repository": "https://github.com/o/r"}
+        notebook, warnings = build(folder, **settings)
+    # {glue:text} names a value no cell computed (cells are not executed here); nothing else may be complained of.
+    complaints = [line for line in warnings.splitlines() if "WARNING" in line and "glue" not in line.lower()]
+    assert complaints == []
+    return notebook, "\n\n".join(source(notebook, "markdown")), folder
+
+
+def source(notebook: dict, kind: str) -> list[str]:
+    return [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+def test_it_is_a_valid_notebook(exported: tuple) -> None:
+    notebook, _, _ = exported
+    nbformat.validate(nbformat.from_dict(notebook))
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    assert all(
+        not cell["outputs"] and cell["execution_count"] is None for cell in notebook["cells"] if "outputs" in cell
+    )
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        "# 1. Chapter with $x$",
+        "## 1.1. Second section",
+        "*emphasis*, **strength**, `code with | bar`, 5 \\* 3, a_b, 7 &lt; 8, \\$5",
+        "$p_{\\mathrm{data}} \\ll \\|x\\|$",
+        "See [(1.1)](#equation-eq-one), [Fig. 1.1](#fig-still), [Table 1.1](#tab-one), [Second section](#sec-second)",
+        "[Two](https://books.example/gan/two.html)",
+        "[the other](https://books.example/gan/two.html#sec-other)",
+        "[Theorem 1.1](#thm-one)",
+        "[(2.1)](https://books.example/gan/two.html#equation-eq-two)",
+        "[out there](https://example.org/a)",
+        "[anchored](#sec-second)",
+        '<a id="equation-eq-one"></a>\n\n$$\np_{\\mathrm{data}}(x)\n  < a + b\n\\tag{1.1}\n$$',
+        "\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}",
+        "> **A title of one’s own**\n>\n> Inside:",
+        "> $$\\begin{aligned} u &= v \\\\ w &= t \\end{aligned}$$\n>\n> - first\n> - second",
+        "> **Note**\n>\n> Plain note.",
+        "<details>\n<summary>Open me</summary>\n\nHidden text.\n\n</details>",
+        "> A quotation of $z$.",
+        '<a id="thm-one"></a>\n\n> **Theorem 1.1** (Of the paper)\n>\n> It holds that $1 = 1$.',
+        "> *Proof.* Clear.",
+        "**Exercise 1.1**\n\nCompute $2 + 2$.",
+        "<details>\n<summary>Solution to Exercise 1.1</summary>\n\nIt is 4.\n\n```python\n2 + 2\n```\n\n</details>",
+        "**Fig. 1.1.** A caption with $p$.",
+        "![One black dot](data:image/png;base64,iVBOR",
+        "![Bare picture](data:image/png;base64,iVBOR",
+        "| Name | Formula |\n| --- | --- |\n| bar \\| code `a\\|b` | $p \\Vert q$, $\\vert x\\vert$ |",
+        "| two<br>paragraphs | • item |",
+        "**Table 1.1.** Of things",
+        "| [(1.1)](#equation-eq-one) | $x \\mid y$ |",
+        "- **Term**\n\n  Its definition, with $q$.",
+        "1. one\n\n2. two\n\n   $$p + q$$\n\n3. three",
+        "**First tab**\n\nIn the first tab.\n\n**Second tab**\n\nIn the second tab.",
+        "<summary>A drop-down</summary>\n\nDropped text.",
+        "The note itself, with $y$.",
+        "```console\n$ make $HOME\n```",
+        "**References**\n\n- Donald Knuth. The TeXbook. AW, 1984.",
+    ],
+)
+def test_each_directive_and_role_becomes_plain_markdown(exported: tuple, expected: str) -> None:
+    assert expected in exported[1]
+
+
+def test_nothing_of_myst_and_no_dead_anchor_is_left(exported: tuple) -> None:
+    text = exported[1]
+    assert not re.search(r"\{[\w:-]+\}`|^ *:::|^ *`{3,}\{", text, re.M)
+    linked = set(re.findall(r"\]\(#([^)]+)\)", text))
+    assert linked
+    assert linked <= set(re.findall(r'<a id="([^"]+)">', text))
+    assert not re.search(r"\\(pdata|norm)\b|\\label", text)
+
+
+def test_all_code_is_there_in_order_with_its_tags(exported: tuple) -> None:
+    cells = [cell for cell in exported[0]["cells"] if cell["cell_type"] == "code"]
+    assert [cell["metadata"]["tags"] for cell in cells[:2]] == [["ganlib-install"], ["ganlib-gpu-check"]]
+    assert [cell["source"] for cell in cells[2:5]] == ["first = 1", "second = 2", "third = 3"]
+    assert [cell["metadata"]["tags"] for cell in cells[2:5]] == [["hide-input"], ["remove-cell"], ["remove-input"]]
+    assert all(cell["metadata"]["cellView"] == "form" for cell in cells[2:5])
+    assert all(cell["metadata"]["jupyter"] == {"source_hidden": True} for cell in cells[2:5])
+    assert cells[5]["source"].endswith("budget = 9 if on_gpu(device) else 1")
+    assert cells[5]["metadata"] == {}
+
+
+def test_the_first_cells_say_what_it_is_install_and_check(exported: tuple) -> None:
+    notebook, _, _ = exported
+    first, install, check = notebook["cells"][:3]
+    assert first["source"].startswith("# 1. Chapter with $x$\n\n> This notebook is a page of *A Book*")
+    assert "https://books.example/gan/one.html" in first["source"]
+    assert "git+https://github.com/o/r.git@main" in install["source"]
+    assert check["source"].endswith('gpu_check("budgets")')
+    assert notebook["metadata"]["accelerator"] == "GPU"
+
+
+def test_the_same_sources_give_the_same_bytes(exported: tuple, tmp_path: Path) -> None:
+    _, _, folder = exported
+    write_book(tmp_path / "again")
+    build(tmp_path / "again", html_baseurl="https://books.example/gan/", ganlib_repository="git@github.com:o/r.git")
+    names = [place / "_build" / "html" / "_notebooks" / "one.ipynb" for place in (folder, tmp_path / "again")]
+    assert names[0].read_bytes() == names[1].read_bytes()
+
+
+def test_without_addresses_links_are_text_and_the_install_cell_says_what_to_do(tmp_path: Path) -> None:
+    write_book(tmp_path)
+    notebook, _ = build(tmp_path)
+    text = "\n".join(source(notebook, "markdown"))
+    assert "the page `one.html`" in text
+    assert "two.html" not in text
+    assert "the other, [Theorem 1.1](#thm-one), Knuth [1984]" in text
+    install = notebook["cells"][1]["source"]
+    assert "git+" not in install
+    failed = subprocess.run([sys.executable, "-I", "-S", "-c", install], capture_output=True, text=True)
+    assert failed.returncode != 0
+    assert "ModuleNotFoundError: ganlib is missing: in the folder of the book's source run" in failed.stderr
+
+
+def test_a_node_without_a_rule_is_reported_and_its_text_kept(tmp_path: Path) -> None:
+    write_book(tmp_path, chapter=CHAPTER + "\n```{eval-rst}\n.. option:: --kept\n\n   Kept text.\n```\n")
+    notebook, warnings = build(tmp_path)
+    assert "the exported notebook has no rule for the node desc" in warnings
+    assert "Kept text." in "\n".join(source(notebook, "markdown"))
+
+
+def test_the_notebook_of_a_chapter_that_lost_its_code_is_removed(tmp_path: Path) -> None:
+    write_book(tmp_path)
+    build(tmp_path)
+    stale = tmp_path / "_build" / "html" / "_notebooks" / "gone.ipynb"
+    stale.write_text("{}")
+    build(tmp_path)
+    assert not stale.exists()
+
+
+# The install cell
+
+
+class Shell:
+    """What IPython does with the install cell's %pip line, in an environment that has only ``there``."""
+
+    def __init__(self, there: set[str]) -> None:
+        self.there, self.commands = there, []
+
+    def run(self, cell: str) -> None:
+        code = re.sub(r"^( *)%pip (.*)$", r'\1pip(f"\2")', cell, flags=re.M)
+        code = code.replace("from importlib.util import find_spec", "")
+        exec(code, {"find_spec": lambda name: name if name in self.there else None, "pip": self.commands.append})
+
+
+def test_pip_is_told_to_add_and_never_to_resolve(exported: tuple) -> None:
+    cell = exported[0]["cells"][1]["source"]
+    colab = Shell({"torch", "torchvision", "numpy", "scipy", "sympy", "mpmath", "tqdm", "mlxtend", "safetensors"})
+    colab.run(cell)
+    (command,) = colab.commands
+    words = command.split()
+    assert words[:3] == ["install", "--quiet", "--no-deps"]
+    assert words[3:] == ["git+https://github.com/o/r.git@main", "anywidget", "psygnal"]
+    # Even on a machine with nothing, these three are not asked for.
+    bare = Shell(set())
+    bare.run(cell)
+    assert not {"torch", "torchvision", "numpy"} & set(bare.commands[0].split())
+    there = Shell({"ganlib"})
+    there.run(cell)
+    assert there.commands == []
+
+
+def test_pip_leaves_torch_and_numpy_alone(tmp_path: Path) -> None:
+    """With --no-deps pip takes a package that asks for another torch and numpy, and nothing else."""
+    package = tmp_path / "needy"
+    package.mkdir()
+    (package / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "needy"\nversion = "1"\ndependencies = ["torch>=999", "numpy<0.1"]\n'
+        "[tool.setuptools]\npy-modules = []\n"
+    )
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", "--no-index", "--no-build-isolation"]
+    environment = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    run = {"capture_output": True, "text": True, "env": environment}
+    report = tmp_path / "report.json"
+    done = subprocess.run([*pip, "--no-deps", "--report", str(report), str(package)], **run)
+    if "No module named pip" in done.stderr:
+        pytest.skip("this environment has no pip")
+    assert done.returncode == 0, done.stderr
+    assert [entry["metadata"]["name"] for entry in json.loads(report.read_text())["install"]] == ["needy"]
+    assert subprocess.run([*pip, str(package)], **run).returncode != 0
+
+
+def test_the_install_cell_names_only_what_ganlib_declares_or_that_needs() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["notebook"]
+    names = {re.match(r"[\w-]+", entry)[0] for entry in declared}
+    # What Colab has for certain is left out; what anywidget and sympy import is put in.
+    assert names - {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets"} == set(notebooks.SMALL.values()) - {
+        "psygnal",
+        "mpmath",
+    }
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("https://github.com/o/r", "https://github.com/o/r"),
+        ("https://github.com/o/r.git/", "https://github.com/o/r"),
+        ("https://user:secret@github.com/o/r.git", "https://github.com/o/r"),
+        ("https://token@GitHub.com/o/r", "https://github.com/o/r"),
+        ("git@github.com:o/r.git", "https://github.com/o/r"),
+        ("ssh://git@github.com:22/o/r.git", "https://github.com/o/r"),
+        ("git://github.com/o/r", "https://github.com/o/r"),
+        ("https://gitlab.com/group/sub/r.git", "https://gitlab.com/group/sub/r"),
+        ("/srv/git/r.git", ""),
+        ("../r", ""),
+        ("file:///srv/git/o/r", ""),
+        ("C:/work/o/r", ""),
+        ("https://github.com/o", ""),
+        ("https://localhost/o/r", ""),
+        ("https://github.com/o/r?x=$(id)", "https://github.com/o/r"),
+        ("https://github.com/o/r;id", ""),
+        ("https://github.com/o r/x", ""),
+        ("https://[github.com/o/r", ""),
+        ("", ""),
+    ],
+)
+def test_a_remote_becomes_a_plain_address_or_nothing(remote: str, address: str) -> None:
+    assert addresses.normalise(remote) == address
+
+
+def repository_with(folder: Path, remote: str) -> Path:
+    subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+    subprocess.run(["git", "-C", str(folder), "config", "remote.origin.url", remote], check=True)
+    return folder
+
+
+def test_the_environment_wins_over_the_remote_and_the_remote_over_the_configuration(tmp_path: Path) -> None:
+    folder = repository_with(tmp_path, "https://me:secret@github.com/remote/r.git")
+    configured = "https://github.com/configured/r"
+    assert addresses.repository(configured, folder, {}) == "https://github.com/remote/r"
+    environment = {"GANLIB_REPOSITORY": "git@github.com:environment/r.git"}
+    assert addresses.repository(configured, folder, environment) == "https://github.com/environment/r"
+    assert addresses.repository(configured, folder, {"GANLIB_REPOSITORY": " "}) == "https://github.com/remote/r"
+    assert addresses.repository(configured, folder, {"GANLIB_REPOSITORY": "none"}) == ""
+
+
+@pytest.mark.parametrize("remote", ["/srv/mirror/o/r", "https://git.inside.example/o/r.git"])
+def test_a_remote_no_reader_can_reach_is_ignored(remote: str, tmp_path: Path) -> None:
+    folder = repository_with(tmp_path, remote)
+    assert addresses.repository("https://github.com/configured/r", folder, {}) == "https://github.com/configured/r"
+    assert addresses.repository("", folder, {}) == ""
+
+
+def test_the_remote_of_a_repository_around_the_book_is_not_the_books(tmp_path: Path) -> None:
+    inner = repository_with(tmp_path, "https://github.com/outer/r") / "inner"
+    inner.mkdir()
+    assert addresses.repository("", inner, {}) == ""
+
+
+def test_a_bad_address_is_refused_without_repeating_a_secret(tmp_path: Path) -> None:
+    with pytest.raises(ExtensionError, match=r"GANLIB_REPOSITORY is 'o/r': give https://github\.com/OWNER/REPOSITORY"):
+        addresses.repository("", tmp_path, {"GANLIB_REPOSITORY": "o/r"})
+    with pytest.raises(ExtensionError) as error:
+        addresses.repository("https://me:secret@github.com", tmp_path, {})
+    assert "secret" not in str(error.value)
+    with pytest.raises(ExtensionError, match="give the name of a branch"):
+        addresses.branch("ganlib_branch", "main; id")
+    with pytest.raises(ExtensionError, match="takes https"):
+        addresses.book("books.example", {})
+
+
+def test_the_books_address_ends_in_one_slash_and_the_environment_wins() -> None:
+    assert addresses.book("https://a.example/b", {}) == "https://a.example/b/"
+    assert addresses.book("https://a.example/b/", {"GANLIB_BOOK_URL": "https://c.example"}) == "https://c.example/"
+    assert addresses.book("", {}) == ""
+
+
+def test_colab_opens_what_is_published_on_the_notebooks_branch() -> None:
+    assert (
+        addresses.colab("https://github.com/o/r", "notebooks", "one")
+        == "https://colab.research.google.com/github/o/r/blob/notebooks/_notebooks/one.ipynb"
+    )
+    assert addresses.colab("https://gitlab.com/o/r", "notebooks", "one") == ""
+    assert addresses.colab("", "notebooks", "one") == ""
+
+
+def buttons(repository: str) -> dict[str, str]:
+    config = type("Config", (), {"ganlib_repository": repository, "ganlib_notebooks_branch": "notebooks"})()
+    found = notebooks.buttons(config, "one", lambda path, resource: f"../{path}")
+    return {button["text"]: button["url"] for button in found}
+
+
+def test_the_colab_button_is_there_only_when_colab_can_open_the_notebook() -> None:
+    assert list(buttons("https://github.com/o/r")) == ["Colab", "Notebook"]
+    for elsewhere in ("", "https://gitlab.com/o/r"):
+        assert buttons(elsewhere) == {"Notebook": "../_notebooks/one.ipynb"}
+
+
+# LaTeX and Markdown
+
+
+@pytest.mark.parametrize(
+    ("code", "expanded"),
+    [
+        (r"\pg", "p_{g}"),
+        (r"\pgx \pg x", r"\pgx p_{g} x"),
+        (r"\\pg", r"\\pg"),
+        (r"\\\pg", r"\\p_{g}"),
+        (r"\norm{a{b}}", r"\|a{b}\|"),
+        (r"\norm x", r"\|x\|"),
+        (r"\norm\alpha", r"\|\alpha\|"),
+        (r"\norm{\pg}", r"\|p_{g}\|"),
+        (r"\arrow A", r"\to A"),
+        (r"\both{1}{2}", r"2,1"),
+    ],
+)
+def test_macros_are_expanded_as_tex_does(code: str, expanded: str) -> None:
+    macros = {"pg": "p_{g}", "norm": [r"\|#1\|", 1], "arrow": r"\to", "both": ["#2,#1", 2]}
+    assert latex.expand(code, macros) == expanded
+
+
+@pytest.mark.parametrize("macros", [{"a": r"\a"}, {"a": r"\b", "b": r"\a"}, {"a": ["#1", 1, "x"]}])
+def test_macros_that_cannot_be_expanded_are_refused(macros: dict) -> None:
+    with pytest.raises(ValueError, match="macro"):
+        latex.expand(r"\a", macros)
+
+
+def test_formulas_survive_markdown() -> None:
+    assert latex.inline(" a\n b % no\n", {}) == "$a b$"
+    assert latex.inline(r"p \| q | r", {}, table=True) == r"$p \Vert q \vert r$"
+    assert latex.inline("a\\ ", {}) == "$a\\ {}$"
+    assert latex.inline("x<y", {}) == "$x< y$"
+    assert latex.display("a \\\\ b", {}, "1", one_line=True) == r"$$\begin{aligned}a \\ b\end{aligned} \tag{1}$$"
+    nested = r"\begin{equation*}\begin{cases}a\\b\end{cases}\end{equation*}"
+    assert latex.display(nested, {}, alone=True, one_line=True) == r"$$\begin{cases}a\\b\end{cases}$$"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*a* _b_ `c`", "[a](b)", "a<b>c", "$1 and $2", r"back\slash \(x\)", "&lt;", "~~gone~~", "[^1]", "snake_case_name"],
+)
+def test_escaped_text_reads_as_written(text: str) -> None:
+    markdown_it = pytest.importorskip("markdown_it")
+    rendered = markdown_it.MarkdownIt("commonmark").enable("strikethrough").render(plain.escape(text))
+    import html
+
+    assert re.fullmatch(r"<p>[^<]*</p>\n", rendered)
+    assert html.unescape(rendered[3:-5]) == text
+
+
+def test_code_with_backticks_stays_code() -> None:
+    assert plain.code_span("a`b") == "``a`b``"
+    assert plain.fenced("```\nx\n```").startswith("````\n")
