@@ -73,9 +73,7 @@ def build(folder: Path) -> tuple[Path, str]:
 
 
 def state_of(html: str) -> dict[str, Any]:
-    return json.loads(re.search(rf'<script type="{re.escape(STATE)}">(.*?)</script>', html, re.S)[1])[
-        "state"
-    ]
+    return json.loads(re.search(rf'<script type="{re.escape(STATE)}">(.*?)</script>', html, re.S)[1])["state"]
 
 
 def test_modules_leave_the_page_for_files_written_once(tmp_path: Path, ours: None) -> None:

@@ -56,6 +56,7 @@ def test_lengths_are_whole_epochs_of_the_training_splits():
         run = runs.RUNS[name]
         assert run.iterations == count * run.epoch_length
     assert runs.RUNS["mnist-paper"].iterations == 250_000
+    assert (runs.RUNS["dcgan-digits"].iterations, runs.RUNS["dcgan-digits"].epoch_length) == (6_200, 62)
     assert runs.get("mnist-paper", {"examples": 4000}).epoch_length == 40
     assert runs.get("mnist-paper", {"data": "digits"}).epoch_length == 40
     assert runs.get("mnist-paper", {"epoch": 7}).epoch_length == 7
@@ -85,6 +86,7 @@ SMALL = {
     "tfd": {"data": "digits", "width": 12, "units": 4},
     "dcgan-mnist": {"data": "digits", "width": 2},
     "dcgan-64": {"data": "digits", "width": 2},
+    "dcgan-digits": {"width": 2},
     "small-mlp": {"data": "digits", "width": 4},
     "ring8": {},
     "grid25": {},

@@ -13,6 +13,7 @@ except ImportError as error:
 from ganlib.widgets.base import Widget
 from ganlib.widgets.dirac_gan import DiracGan
 from ganlib.widgets.figure1_live import Figure1Live
+from ganlib.widgets.latent_explorer import LatentExplorer
 from ganlib.widgets.parzen_explorer import ParzenExplorer
 
-__all__ = ["DiracGan", "Figure1Live", "ParzenExplorer", "Widget"]
+__all__ = ["DiracGan", "Figure1Live", "LatentExplorer", "ParzenExplorer", "Widget"]

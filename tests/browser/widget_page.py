@@ -39,7 +39,7 @@ def write_page(folder: Path, widget: Widget, theme: str = "light") -> Path:
     page.write_text(
         f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>A widget</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>body {{ background: {'#121212' if theme == 'dark' else '#fff'} }}</style></head>"
+        f"<style>body {{ {'background: #121212; color: #fff' if theme == 'dark' else 'background: #fff'} }}</style></head>"
         f"<body><main><h1>A widget</h1>{script('view', view)}</main>{script('state', state)}"
         '<script src="widgets.js"></script></body></html>'
     )
