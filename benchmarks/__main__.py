@@ -8,7 +8,7 @@ import sys
 
 from benchmarks import common
 
-NAMES = ("parzen", "conventional", "floor", "seeds", "dcgan")
+NAMES = ("parzen", "conventional", "floor", "seeds", "dcgan", "playground")
 
 
 def main(arguments: list[str]) -> int:

@@ -15,5 +15,6 @@ from ganlib.widgets.dirac_gan import DiracGan
 from ganlib.widgets.figure1_live import Figure1Live
 from ganlib.widgets.latent_explorer import LatentExplorer
 from ganlib.widgets.parzen_explorer import ParzenExplorer
+from ganlib.widgets.playground import Playground
 
-__all__ = ["DiracGan", "Figure1Live", "LatentExplorer", "ParzenExplorer", "Widget"]
+__all__ = ["DiracGan", "Figure1Live", "LatentExplorer", "ParzenExplorer", "Playground", "Widget"]

@@ -35,11 +35,12 @@ def write_page(folder: Path, widget: Widget, theme: str = "light") -> Path:
         text = json.dumps(content).replace("</", "<\\/")
         return f'<script type="application/vnd.jupyter.widget-{kind}+json">{text}</script>'
 
+    colours = "background: #121212; color: #fff" if theme == "dark" else "background: #fff"
     page = folder / "index.html"
     page.write_text(
         f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>A widget</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>body {{ {'background: #121212; color: #fff' if theme == 'dark' else 'background: #fff'} }}</style></head>"
+        f"<style>body {{ {colours} }}</style></head>"
         f"<body><main><h1>A widget</h1>{script('view', view)}</main>{script('state', state)}"
         '<script src="widgets.js"></script></body></html>'
     )
