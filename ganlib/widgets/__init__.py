@@ -14,7 +14,16 @@ from ganlib.widgets.base import Widget
 from ganlib.widgets.dirac_gan import DiracGan
 from ganlib.widgets.figure1_live import Figure1Live
 from ganlib.widgets.latent_explorer import LatentExplorer
+from ganlib.widgets.optimal_discriminator import OptimalDiscriminator
 from ganlib.widgets.parzen_explorer import ParzenExplorer
 from ganlib.widgets.playground import Playground
 
-__all__ = ["DiracGan", "Figure1Live", "LatentExplorer", "ParzenExplorer", "Playground", "Widget"]
+__all__ = [
+    "DiracGan",
+    "Figure1Live",
+    "LatentExplorer",
+    "OptimalDiscriminator",
+    "ParzenExplorer",
+    "Playground",
+    "Widget",
+]

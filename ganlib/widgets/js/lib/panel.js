@@ -77,24 +77,28 @@ export function slider(
     type: "range", id, "data-name": name, min: inner(min), max: inner(max), step, value: inner(value),
   });
   const output = h("output", { for: id });
+  // A value set from Python may lie between two steps: the input rounds it, what is computed and shown does not.
+  let current = value;
   function show() {
-    const text = write ? write(outer(Number(input.value))) : shown(outer(Number(input.value)), digits);
+    const text = write ? write(current) : shown(current, digits);
     output.textContent = text;
-    if (log || write) input.setAttribute("aria-valuetext", text);
+    input.setAttribute("aria-valuetext", text);
   }
   input.addEventListener("input", () => {
+    current = outer(Number(input.value));
     show();
-    onInput(outer(Number(input.value)));
+    onInput(current);
   });
   show();
   parent.append(h("div", { class: "ganlib-slider" }, h("label", { for: id }, label), input, output));
   return {
     input,
     get value() {
-      return outer(Number(input.value));
+      return current;
     },
     set(wanted) {
-      if (Math.abs(inner(wanted) - Number(input.value)) < 1e-12) return;
+      if (wanted === current) return;
+      current = wanted;
       input.value = inner(wanted);
       show();
     },
