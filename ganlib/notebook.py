@@ -56,7 +56,7 @@ def gpu_check(chapter: str) -> None:
     found = on_gpu(device)
     print(f"GPU found: {describe(device)}." if found else f"No GPU in use: {describe(device)}.")
     if chapter == "cpu":
-        print("This chapter asks for the CPU: its networks are too small to gain from a GPU. It runs all it has.")
+        print("This chapter asks for the CPU, with a GPU or without. It runs all it has.")
     elif chapter == "complete":
         print("This chapter has one budget, the same on a CPU and a GPU. It runs all it has.")
     elif found:

@@ -474,7 +474,7 @@ def test_the_install_cell_names_only_what_ganlib_declares_or_that_needs() -> Non
     declared = project["dependencies"] + project["optional-dependencies"]["notebook"]
     names = {re.match(r"[\w-]+", entry)[0] for entry in declared}
     # What Colab has for certain is left out; what anywidget and sympy import is put in.
-    assert names - {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets"} == set(notebooks.SMALL.values()) - {
+    assert names - {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets"} == set(notebooks.SMALL) - {
         "psygnal",
         "mpmath",
     }

@@ -33,18 +33,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What ganlib's chapters import and Colab may lack, by import name. torch, torchvision and numpy are not among them, and
-# --no-deps keeps pip from looking at what these depend on.
-SMALL = {
-    "anywidget": "anywidget",
-    "mlxtend": "mlxtend",
-    "mpmath": "mpmath",
-    "psygnal": "psygnal",
-    "safetensors": "safetensors",
-    "scipy": "scipy",
-    "sympy": "sympy",
-    "tqdm": "tqdm",
-}
+# What ganlib's chapters import and Colab may lack; each is imported under the name it is installed by. torch,
+# torchvision and numpy are not among them, and --no-deps keeps pip from looking at what these depend on.
+SMALL = ("anywidget", "mlxtend", "mpmath", "psygnal", "safetensors", "scipy", "sympy", "tqdm")
 INSTALL = """\
 # Brings ganlib where it is missing, as in Colab. With --no-deps pip adds what is named and touches nothing else:
 # the torch, torchvision and numpy that are here stay as they are.
@@ -123,7 +114,9 @@ class Export:
 
     def __init__(self, app: Sphinx, docname: str, cells: dict[int, Any]) -> None:
         self.app, self.docname, self.pending = app, docname, dict(cells)
-        self.code = "\n".join(cell.source for cell in cells.values())
+        code = "\n".join(cell.source for cell in cells.values())
+        # The first page says which budget the book was built with, and trains nothing itself.
+        self.mode = "complete" if docname == app.config.root_doc else mode_of(code)
         document = app.env.get_and_resolve_doctree(docname, app.builder)
         self.writer = Writer(
             app.builder,
@@ -197,7 +190,6 @@ class Export:
         title = self.app.env.titles[self.docname]
         page = self.app.builder.get_target_uri(self.docname)
         where = f"[{config.ganlib_book}{page}]({config.ganlib_book}{page})" if config.ganlib_book else f"`{page}`"
-        mode = mode_of(self.code)
         self.markdown(
             quoted(
                 f"This notebook is a page of *{config.html_title or config.project}*, exported from the page {where}. "
@@ -208,13 +200,13 @@ class Export:
         )
         self.close()
         self.cells[0]["source"] = f"# {self.heading(title)}\n\n" + self.cells[0]["source"]
-        repository, small = config.ganlib_repository, ", ".join(sorted(SMALL.values()))
+        repository, small = config.ganlib_repository, ", ".join(SMALL)
         source = f"git+{repository}.git@{config.ganlib_branch}" if repository else ""
-        install = INSTALL.format(small=json.dumps(sorted(SMALL.values())), source=source)
+        install = INSTALL.format(small=json.dumps(SMALL), source=source)
         self.add_code(
             install.rstrip() if source else NO_ADDRESS.format(small=small).rstrip(), {"tags": ["ganlib-install"]}
         )
-        self.add_code(CHECK.format(mode=mode).rstrip(), {"tags": ["ganlib-gpu-check"]})
+        self.add_code(CHECK.format(mode=self.mode).rstrip(), {"tags": ["ganlib-gpu-check"]})
 
     def heading(self, title: nodes.title) -> str:
         number = self.app.env.toc_secnumbers.get(self.docname, {}).get("", ())
@@ -247,7 +239,7 @@ class Export:
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
         }
-        if mode_of(self.code) == "budgets":
+        if self.mode == "budgets":
             metadata |= {"accelerator": "GPU"}
             metadata["colab"]["gpuType"] = "T4"
         return {"cells": self.cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
