@@ -121,6 +121,25 @@ def test_parts_of_the_page_have_roles_and_names() -> None:
     assert soup.main["tabindex"] == "-1"
 
 
+def test_a_list_within_a_list_belongs_to_an_item() -> None:
+    soup = mended("<ul><li>a</li><li>b</li>\n<ul><li>b.c</li><ol><li>b.c.d</li></ol></ul><li>e</li></ul>")
+    assert not soup.select(":is(ul, ol) > :not(li)")
+    assert [item.text.strip() for item in soup.body.ul.find_all("li", recursive=False)] == ["a", "b" + "b.cb.c.d", "e"]
+    assert soup.select_one("ul > li > ul > li > ol > li").text == "b.c.d"
+
+
+def test_a_widget_says_what_it_needs_where_it_cannot_run() -> None:
+    view = '<script type="application/vnd.jupyter.widget-view+json">{"model_id": "a"}</script>'
+    html = page.mend(f"<html><head></head><body><div>{view}</div><p>x</p><div>{view}</div></body></html>")
+    soup = BeautifulSoup(html, "html.parser")
+    for script in soup.select("script"):
+        assert script.find_next_sibling().name == "noscript"
+        assert "needs JavaScript" in script.find_next_sibling().p.text
+    assert len(soup.find_all("noscript")) == 2
+    assert page.mend(html) == html
+    assert not mended("<p>no widget</p>").find("noscript")
+
+
 def test_a_bibliography_is_a_list_of_items() -> None:
     entry = '<div class="citation" id="{0}" role="doc-biblioentry"><p>{0}</p></div>'
     soup = mended(f'<div role="list" class="citation-list"><a id="x"></a>{entry.format("a")}{entry.format("b")}</div>')

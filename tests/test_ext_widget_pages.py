@@ -25,6 +25,7 @@ spec.loader.exec_module(widget_pages)
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 MODULE = "export default { render({ el }) { el.append('</script>'); } };"
+MARKUP = "<!--<script> </script> & \\\\u003c"
 
 
 def model(owner: str, **state: Any) -> dict[str, Any]:
@@ -62,7 +63,8 @@ def ours(monkeypatch: pytest.MonkeyPatch) -> None:
 def build(folder: Path) -> tuple[Path, str]:
     (folder / "conf.py").write_text(
         f"import sys\nsys.path.insert(0, {str(EXTENSIONS)!r})\nextensions = ['myst_nb', 'widget_pages']\n"
-        "nb_execution_mode = 'off'\nnb_ipywidgets_js = {}\nroot_doc = 'one'\nsuppress_warnings = ['myst-nb.lexer']\n"
+        "nb_execution_mode = 'off'\nnb_ipywidgets_js = {}\nroot_doc = 'one'\nexclude_patterns = ['_build']\n"
+        "suppress_warnings = ['myst-nb.lexer']\n"
     )
     app = SphinxTestApp("html", srcdir=folder)
     try:
@@ -78,7 +80,7 @@ def state_of(html: str) -> dict[str, Any]:
 
 def test_modules_leave_the_page_for_files_written_once(tmp_path: Path, ours: None) -> None:
     owner = "ganlib.widgets.trial.Trial"
-    page(tmp_path, "one", {"a": model(owner, width=1.5), "b": model(owner, width=2.0), "l": LAYOUT})
+    page(tmp_path, "one", {"a": model(owner, width=1.5, text=MARKUP), "b": model(owner, width=2.0), "l": LAYOUT})
     page(tmp_path, "two", {"c": model(owner)})
     notebook = nbformat.read(tmp_path / "two.ipynb", 4)
     notebook.metadata["orphan"] = True
@@ -90,12 +92,46 @@ def test_modules_leave_the_page_for_files_written_once(tmp_path: Path, ours: Non
     assert state["a"]["state"]["width"] == 1.5
     assert state["b"]["state"]["_esm"] == state["a"]["state"]["_esm"]
     files = {path.stem: path.read_text() for path in (out / "_static" / "widgets").glob("*.js")}
-    assert set(files) == {state["a"]["state"]["_esm"]["file"], state["a"]["state"]["_css"]["file"], "digits"}
+    assert state["a"]["state"]["text"] == MARKUP
+    (asset, file), *others = state["a"]["state"]["_files"].items()
+    assert (asset, others) == ("digits", [])
+    assert re.fullmatch("digits-[0-9a-f]{12}", file)
+    assert set(files) == {state["a"]["state"]["_esm"]["file"], state["a"]["state"]["_css"]["file"], file}
     kept = {
         name: json.loads(re.fullmatch(r"ganlibFile\((.*)\);\n", text)[1].join("[]")) for name, text in files.items()
     }
     assert kept[state["a"]["state"]["_esm"]["file"]] == [state["a"]["state"]["_esm"]["file"], MODULE]
-    assert base64.b64decode(kept["digits"][1]) == b"\x00\xff"
+    assert kept[file][0] == file
+    assert base64.b64decode(kept[file][1]) == b"\x00\xff"
+
+
+def test_nothing_in_a_state_ends_its_script_or_opens_a_comment(tmp_path: Path, ours: None) -> None:
+    page(tmp_path, "one", {"a": model("ganlib.widgets.trial.Trial", text=MARKUP)})
+    out, _ = build(tmp_path)
+    body = re.search(rf'<script type="{re.escape(STATE)}">(.*?)</script>', (out / "one.html").read_text(), re.S)[1]
+    assert "<" not in body
+    assert json.loads(body)["state"]["a"]["state"]["text"] == MARKUP
+
+
+def test_other_bytes_are_another_file_and_the_old_one_goes(
+    tmp_path: Path, ours: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = sys.modules["ganlib.widgets.trial"].Trial
+    page(tmp_path, "one", {"a": model("ganlib.widgets.trial.Trial")})
+
+    def built() -> tuple[str, set[str]]:
+        out, _ = build(tmp_path)
+        state = state_of((out / "one.html").read_text())["a"]["state"]
+        return state["_files"]["digits"], {path.stem for path in (out / "_static" / "widgets").iterdir()}
+
+    first, before = built()
+    monkeypatch.setattr(trial, "assets", {"digits": lambda: b"other"})
+    same, unread = built()  # a page that is not read again keeps what it asks for
+    assert (same, unread) == (first, before)
+    page(tmp_path, "one", {"a": model("ganlib.widgets.trial.Trial", width=2.0)})
+    second, after = built()
+    assert second != first
+    assert after == (before - {first}) | {second}
 
 
 def test_a_page_without_widgets_has_nothing_of_them(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ weigh = importlib.util.module_from_spec(spec)
 sys.modules["weigh"] = weigh  # dataclasses look their module up
 spec.loader.exec_module(weigh)
 
-STATE = '{"state": "' + "x y z " * 50 + '"}'
+MODEL = {"_esm": {"file": "m-1"}, "_css": {"file": "s-1"}, "_files": {"digits": "digits-1"}, "label": "x y z " * 50}
+STATE = json.dumps({"state": {"a": {"state": MODEL}, "b": {"state": {**MODEL, "_css": "", "label": "y"}}}})
 PAGE = f"""<!DOCTYPE html><html><head>
 <link rel="stylesheet" href="../_static/a.css?v=1"><link rel="stylesheet" media="print" href="../_static/print.css">
 <link rel="icon" href="../_static/i.png"><link rel="next" href="absent.html"><script src="../_static/a.js"></script>
@@ -32,6 +33,9 @@ FILES = {
     "_static/print.css": "p{}",
     "_static/a.js": "let a = 1;",
     "_static/widgets/w.js": "let w = 1;",
+    "_static/widgets/m-1.js": "let m = 1;",
+    "_static/widgets/s-1.js": "let style = 1;",
+    "_static/widgets/digits-1.js": "let digits = 1;",
     "_static/f.woff": "font",
     "_static/i.png": "icon",
     "_images/p.png": "picture",
@@ -60,23 +64,29 @@ def test_each_file_counts_once_under_its_kind(site: Path) -> None:
     weight = weigh.weigh(site, "book/page.html")
     bare = PAGE.replace(STATE, "")
     assert weight.text == packed(bare) + sum(packed(FILES[f"_static/{name}"]) for name in ("a.css", "b.css", "a.js"))
-    assert weight.widgets == packed(PAGE) - packed(bare) + packed(FILES["_static/widgets/w.js"])
+    loaded = sum(packed(FILES[f"_static/widgets/{name}.js"]) for name in ("w", "m-1", "s-1"))
+    assert weight.widgets == packed(PAGE) - packed(bare) + loaded
+    assert weight.on_demand == packed(FILES["_static/widgets/digits-1.js"])
     assert weight.pictures == len("icon") + len("picture")
     assert weight.fonts == 0  # which of its fonts a style sheet loads, only a browser knows
     assert set(weight.parts) == {
         "book/page.html",
-        *(f"_static/{name}" for name in ("a.css", "b.css", "a.js", "widgets/w.js")),
+        *(f"_static/{name}" for name in ("a.css", "b.css", "a.js")),
+        *(f"_static/widgets/{name}.js" for name in ("w", "m-1", "s-1", "digits-1")),
     }
 
 
 def test_what_a_browser_saw_counts_too_and_once(site: Path) -> None:
     bare, seen = (weigh.weigh(site, "book/page.html", also) for also in ((), ("_static/f.woff", "_static/a.js")))
     assert (seen.fonts, seen.text) == (len("font"), bare.text)
+    pressed = weigh.weigh(site, "book/page.html", ("_static/widgets/digits-1.js",))
+    assert (pressed.on_demand, pressed.widgets) == (bare.on_demand, bare.widgets)
 
 
-def test_a_file_that_is_not_there_is_named(site: Path) -> None:
-    (site / "_static" / "a.js").unlink()
-    with pytest.raises(FileNotFoundError, match=r"book/page.html loads ../_static/a.js"):
+@pytest.mark.parametrize("name", ["../_static/a.js", "_static/widgets/m-1.js", "_static/widgets/digits-1.js"])
+def test_a_file_that_is_not_there_is_named(name: str, site: Path) -> None:
+    (site / name.removeprefix("../")).unlink()
+    with pytest.raises(FileNotFoundError, match=f"book/page.html loads {name}"):
         weigh.weigh(site, "book/page.html")
 
 
@@ -86,7 +96,10 @@ def test_other_sites_are_not_weighed(site: Path) -> None:
 
 
 def test_over_a_limit_each_page_is_named_with_its_number() -> None:
-    weights = {"a.html": weigh.Weight(text=400_000, widgets=1_500_000), "b.html": weigh.Weight(401_000, 1_502_000)}
+    weights = {
+        "a.html": weigh.Weight(text=400_000, widgets=500_000, on_demand=1_000_000),
+        "b.html": weigh.Weight(text=401_000, widgets=501_000, on_demand=1_001_000),
+    }
     timings = {"a.html": weigh.Timing(1.0, 2.0, []), "b.html": weigh.Timing(1.25, 0.1, [])}
     assert weigh.complaints(weights, timings) == [
         "b.html: 401 kB without widgets, over 400",
@@ -98,7 +111,9 @@ def test_over_a_limit_each_page_is_named_with_its_number() -> None:
 def test_the_command_prints_writes_and_judges(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--site", str(site), "--loads", "0", "--json", str(site / "out.json")]
     assert weigh.main(arguments) == 0
-    assert "book/page.html" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "book/page.html" in printed
+    assert "nothing was timed" in printed
     results = json.loads((site / "out.json").read_text())
     assert results["limits"]["page_bytes"] == weigh.PAGE_LIMIT
     assert results["pages"]["book/page.html"]["text"] == weigh.weigh(site, "book/page.html").text
@@ -119,13 +134,40 @@ def test_bad_arguments_are_refused(site: Path, capsys: pytest.CaptureFixture[str
     assert "--loads is -1; it must be 0 or more" in capsys.readouterr().err
 
 
-def test_a_browser_times_the_page_and_says_what_it_loads(site: Path) -> None:
-    executable = weigh.find_browser()
-    if executable is None:
-        pytest.skip("no Chromium or Chrome on the path")
+def test_without_a_browser_the_command_says_so(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", None)  # as where it is not installed
+    assert weigh.main(["--site", str(site)]) == 2
+    message = capsys.readouterr().err
+    assert "playwright is not installed" in message
+    assert "--loads 0 weighs without timing" in message
+
+
+def test_a_browser_that_cannot_be_run_is_named(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("playwright", reason="playwright is not installed")
-    (site / "book" / "page.html").write_text(PAGE.replace("</body>", "<p>text</p></body>"))
-    with weigh.browser(site, executable, 1) as time:
-        timing = time("book/page.html")
+    monkeypatch.setenv("GANLIB_CHROMIUM", str(site / "absent"))
+    assert weigh.main(["--site", str(site)]) == 2
+    assert f"{site / 'absent'} cannot be run" in capsys.readouterr().err
+
+
+def test_a_browser_times_the_page_and_says_what_it_loads(site: Path) -> None:
+    # The loader starts once the page is loaded, as the book's own does.
+    start = """addEventListener("load", () => setTimeout(() => {
+      document.head.append(Object.assign(document.createElement("script"), { src: "../_static/widgets/m-1.js" }));
+      document.head.lastChild.onload = () => { document.documentElement.dataset.ganlibWidgets = "ready"; };
+    }, 200));"""
+    (site / "_static" / "widgets" / "w.js").write_text(start)
+    view = f'<p>text</p><script type="{weigh.VIEW}">{{"model_id": "a"}}</script></body>'
+    (site / "book" / "page.html").write_text(PAGE.replace("</body>", view))
+    try:
+        with weigh.browser(site, 1) as time:
+            timing = time("book/page.html")
+    except weigh.NoBrowserError as error:
+        pytest.skip(str(error))
     assert 0 < timing.readable < 60
-    assert {"_static/a.css", "_static/a.js", "_static/b.css", "_images/p.png"} <= set(timing.requests)
+    asked = {"_static/a.css", "_static/a.js", "_static/b.css", "_images/p.png", "_static/widgets/m-1.js"}
+    assert asked <= set(timing.requests)
+    assert "_static/widgets/digits-1.js" not in timing.requests

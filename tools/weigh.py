@@ -4,21 +4,19 @@
     python tools/weigh.py --json FILE        the same as JSON, with where it was measured
 
 It exits with 1 when a page is over a limit: 400 kB of HTML, CSS and JavaScript without the widgets, 1.5 MB more with
-them, 1 s to readable. Pictures and fonts are listed apart. What a script fetches by itself is listed only when Chromium
-is there to say so; without a browser the files that the tags name are weighed, and nothing is timed.
+them and with what they load on demand, 1 s to readable. Pictures and fonts are listed apart. What a script fetches by
+itself is seen by Chromium only. Without one it exits with 2, unless --loads 0 asks for no timing.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import gzip
-import http.server
+import importlib
+import json
 import re
-import shutil
 import statistics
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -31,26 +29,28 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE_LIMIT = 400_000  # bytes gzipped: HTML, CSS and JavaScript of a page, its widgets apart
 WIDGET_LIMIT = 1_500_000  # bytes gzipped that widgets may add
 READABLE_LIMIT = 1.0  # seconds from navigation to painted text, over loopback
-WIDGET_TYPES = ("application/vnd.jupyter.widget-state+json", "application/vnd.jupyter.widget-view+json")
+STATE = "application/vnd.jupyter.widget-state+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGETS = ("_static/widgets/", "_static/widgets.")
 FONTS = (".woff", ".woff2", ".ttf", ".otf")
 PICTURES = (".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp", ".ico")
 IMPORT = re.compile(r"@import\s+(?:url\()?[\"']?([^\"')\s;]+)")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass
 class Weight:
-    """Bytes of one page: ``text`` is HTML, CSS and JavaScript gzipped without widgets, ``widgets`` what they add."""
+    """Bytes of one page, gzipped: ``text`` is HTML, CSS and JavaScript without widgets, ``widgets`` what these add to
+    the page's load, ``on_demand`` what they ask for when a reader uses them. Fonts and pictures as they are."""
 
     text: int = 0
     widgets: int = 0
+    on_demand: int = 0
     fonts: int = 0
     pictures: int = 0
     parts: dict[str, int] = field(default_factory=dict)
 
-    def add(self, path: str, content: bytes) -> None:
-        """Count a file under its kind; ``path`` is relative to the site."""
+    def add(self, path: str, content: bytes, waits: bool = False) -> None:
+        """Count a file under its kind; ``path`` is relative to the site, ``waits`` says that a widget asks for it."""
         if path.endswith(FONTS):
             self.fonts += len(content)
         elif path.endswith(PICTURES):
@@ -58,7 +58,9 @@ class Weight:
         else:
             packed = zipped(content)
             self.parts[path] = packed
-            if path.startswith(WIDGETS):
+            if waits:
+                self.on_demand += packed
+            elif path.startswith(WIDGETS):
                 self.widgets += packed
             else:
                 self.text += packed
@@ -74,17 +76,17 @@ class Timing:
 
 
 class Tags(HTMLParser):
-    """The addresses that the tags of a page load, and the JSON of its widgets."""
+    """The addresses that the tags of a page load, and the JSON of its widgets, as (type, text)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.addresses: list[str] = []
-        self.state: list[str] = []
-        self.in_state = False
+        self.state: list[tuple[str, str]] = []
+        self.kind = ""
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attributes}
-        self.in_state = tag == "script" and given.get("type") in WIDGET_TYPES
+        self.kind = given.get("type", "") if tag == "script" else ""
         if tag in ("script", "img") and given.get("src"):
             self.addresses.append(given["src"])
         loads = {"stylesheet", "icon", "preload"} & set(given.get("rel", "").split())
@@ -92,11 +94,21 @@ class Tags(HTMLParser):
             self.addresses.append(given["href"])
 
     def handle_endtag(self, tag: str) -> None:
-        self.in_state = False
+        self.kind = ""
 
     def handle_data(self, data: str) -> None:
-        if self.in_state:
-            self.state.append(data)
+        if self.kind in (STATE, VIEW):
+            self.state.append((self.kind, data))
+
+    def widget_files(self) -> tuple[list[str], list[str]]:
+        """The files of the page's widgets, relative to the site: modules and styles; what is loaded on demand."""
+        states = "".join(text for kind, text in self.state if kind == STATE)
+        traits = [model["state"] for model in json.loads(states)["state"].values()] if states else []
+        texts = [
+            each["file"] for trait in traits for each in trait.values() if isinstance(each, dict) and "file" in each
+        ]
+        assets = [file for trait in traits for file in trait.get("_files", {}).values()]
+        return [f"{WIDGETS[0]}{name}.js" for name in texts], [f"{WIDGETS[0]}{name}.js" for name in assets]
 
 
 def zipped(content: bytes) -> int:
@@ -134,19 +146,20 @@ def weigh(site: Path, page: str, also: Sequence[str] = ()) -> Weight:
     Raises
     ------
     FileNotFoundError
-        If a tag of the page loads a file that is not there.
+        If a tag or a widget of the page loads a file that is not there.
     """
     content = (site / page).read_bytes()
     tags = Tags()
     tags.feed(content.decode("utf-8"))
     weight = Weight()
     bare = content
-    for state in tags.state:  # what widgets keep inside the page is theirs
+    for _, state in tags.state:  # what widgets keep inside the page is theirs
         bare = bare.replace(state.encode(), b"", 1)
     weight.text = zipped(bare)
     weight.widgets = zipped(content) - weight.text
     weight.parts[page] = weight.text
-    waiting = [(page, address) for address in tags.addresses] + [("", path) for path in also]
+    texts, assets = tags.widget_files()
+    waiting = [(page, address) for address in tags.addresses] + [("", path) for path in (*texts, *assets, *also)]
     seen = {page}
     while waiting:
         origin, address = waiting.pop(0)
@@ -159,45 +172,39 @@ def weigh(site: Path, page: str, also: Sequence[str] = ()) -> Weight:
             continue
         seen.add(path)
         content = (site / path).read_bytes()
-        weight.add(path, content)
+        weight.add(path, content, waits=path in assets)
         if path.endswith(".css"):
             waiting += [(path, address) for address in IMPORT.findall(content.decode("utf-8"))]
     return weight
 
 
-def find_browser() -> str | None:
-    """Chromium or Chrome on the path."""
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder and says nothing."""
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
+class NoBrowserError(Exception):
+    """There is no browser to time a page in."""
 
 
 @contextmanager
-def served(site: Path) -> Iterator[str]:
-    """Serve ``site`` on a free port of the loopback; yields the address, ending in a slash."""
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+def browser(site: Path, loads: int) -> Iterator[Callable[[str], Timing]]:
+    """A function that times a page in headless Chromium: ``loads`` loads, nothing kept between them.
+
+    Raises
+    ------
+    NoBrowserError
+        If Playwright or a Chromium is missing; it says what to do.
+    """
+    sys.path.insert(0, str(ROOT))
+    shared = importlib.import_module("tests.browser.pages")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise NoBrowserError("playwright is not installed: pip install playwright") from error
+    with shared.serve(site) as base, sync_playwright() as playwright:
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextmanager
-def browser(site: Path, executable: str, loads: int) -> Iterator[Callable[[str], Timing]]:
-    """A function that times a page in headless Chromium: ``loads`` loads, nothing kept between them."""
-    from playwright.sync_api import sync_playwright
-
-    with served(site) as base, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+            path = shared.find_chromium(playwright)
+        except ValueError as error:  # GANLIB_CHROMIUM names none
+            raise NoBrowserError(str(error)) from error
+        if path is None:
+            raise NoBrowserError("there is no Chromium: run make browser, or set GANLIB_CHROMIUM to the path of one")
+        chromium = playwright.chromium.launch(executable_path=path, args=list(shared.ARGUMENTS))
 
         def time(page: str) -> Timing:
             paints, parses, asked = [], [], set()
@@ -206,7 +213,9 @@ def browser(site: Path, executable: str, loads: int) -> Iterator[Callable[[str],
                 tab = context.new_page()
                 tab.on("request", lambda request: asked.add(request.url))
                 tab.goto(base + page, wait_until="load")
-                tab.evaluate("window.MathJax?.startup?.promise")  # so that what it loads is seen
+                shared.typeset(tab)  # so that what MathJax loads is seen, and what the widgets load
+                if tab.query_selector(f"script[type='{VIEW}']"):
+                    tab.wait_for_selector("html[data-ganlib-widgets]", state="attached")
                 paint, parsed = tab.evaluate(
                     """() => [performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity,
                     performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd]"""
@@ -229,8 +238,9 @@ def complaints(weights: Mapping[str, Weight], timings: Mapping[str, Timing]) -> 
     for page, weight in weights.items():
         if weight.text > PAGE_LIMIT:
             found.append(f"{page}: {weight.text / 1000:.0f} kB without widgets, over {PAGE_LIMIT / 1000:.0f}")
-        if weight.widgets > WIDGET_LIMIT:
-            found.append(f"{page}: widgets add {weight.widgets / 1000:.0f} kB, over {WIDGET_LIMIT / 1000:.0f}")
+        widgets = weight.widgets + weight.on_demand
+        if widgets > WIDGET_LIMIT:
+            found.append(f"{page}: widgets add {widgets / 1000:.0f} kB, over {WIDGET_LIMIT / 1000:.0f}")
     for page, timing in timings.items():
         if timing.readable > READABLE_LIMIT:
             found.append(f"{page}: readable after {timing.readable:.2f} s, over {READABLE_LIMIT:g}")
@@ -239,14 +249,16 @@ def complaints(weights: Mapping[str, Weight], timings: Mapping[str, Timing]) -> 
 
 def table(weights: Mapping[str, Weight], timings: Mapping[str, Timing]) -> str:
     """The pages as lines of text, heaviest first; kilobytes, seconds."""
-    lines = [f"{'page':44}{'text':>7}{'widgets':>9}{'fonts':>7}{'pictures':>10}{'readable':>10}{'parsed':>8}"]
+    head = f"{'page':44}{'text':>7}{'widgets':>9}{'on demand':>11}{'fonts':>7}{'pictures':>10}"
+    lines = [head + (f"{'readable':>10}{'parsed':>8}" if timings else "")]
     for page, weight in sorted(weights.items(), key=lambda item: -item[1].text):
-        sizes = f"{weight.text / 1000:7.0f}{weight.widgets / 1000:9.0f}{weight.fonts / 1000:7.0f}"
-        line = f"{page:44}{sizes}{weight.pictures / 1000:10.0f}"
+        sizes = f"{weight.text / 1000:7.0f}{weight.widgets / 1000:9.0f}{weight.on_demand / 1000:11.0f}"
+        line = f"{page:44}{sizes}{weight.fonts / 1000:7.0f}{weight.pictures / 1000:10.0f}"
         if page in timings:
             line += f"{timings[page].readable:10.2f}{timings[page].parsed:8.2f}"
         lines.append(line)
-    return "\n".join([*lines, "kB gzipped (fonts and pictures as they are); seconds, medians"])
+    times = "seconds, medians" if timings else "nothing was timed, and no browser said what scripts load by themselves"
+    return "\n".join([*lines, f"kB gzipped (fonts and pictures as they are); {times}"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -264,13 +276,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = f"has no page {missing[0]}" if missing else "holds no pages"
         print(f"error: {options.site} {what}: run make book first", file=sys.stderr)
         return 2
-    executable = find_browser()
     timings: dict[str, Timing] = {}
-    if options.loads and executable is None:
-        print(f"no browser ({', '.join(BROWSERS)}): nothing is timed", file=sys.stderr)
-    elif options.loads and executable is not None:
-        with browser(options.site, executable, options.loads) as time:
-            timings = {page: time(page) for page in chosen}
+    if options.loads:
+        try:
+            with browser(options.site, options.loads) as time:
+                timings = {page: time(page) for page in chosen}
+        except NoBrowserError as error:
+            print(f"error: {error}; --loads 0 weighs without timing", file=sys.stderr)
+            return 2
     seen = {page: timing.requests for page, timing in timings.items()}
     weights = {page: weigh(options.site, page, seen.get(page, ())) for page in chosen}
     print(table(weights, timings))

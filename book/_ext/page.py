@@ -27,7 +27,9 @@ DIALOGS = {
     "pst-primary-sidebar-modal": "Chapters",
     "pst-secondary-sidebar-modal": "On this page",
 }
-MATHEMATICS = ".math, .output_area, script[type^='application/vnd.jupyter.widget-view']"
+WIDGETS = "script[type^='application/vnd.jupyter.widget-view']"
+MATHEMATICS = f".math, .output_area, {WIDGETS}"
+NO_SCRIPT = "<noscript><p>This widget computes in your browser and needs JavaScript.</p></noscript>"
 # The theme's own script knows "auto" only once the page is there: a reader of dark pages would see a light one first.
 FIRST_THEME = """
     {
@@ -60,6 +62,8 @@ def mend(html: str, *, pagename: str = "", is_plot: Callable[[str], bool] = lamb
     _labels(soup)
     _bibliography(soup)
     _tables(soup)
+    _lists(soup)
+    _widgets(soup)
     for picture in soup.select(".bd-article img[src]"):
         if is_plot(str(picture["src"])):
             picture["class"] = " ".join([*filter(None, picture.get_attribute_list("class")), "plot"])
@@ -149,6 +153,20 @@ def _tables(soup: BeautifulSoup) -> None:
     for cell in soup.find_all("th"):
         if not cell.text.strip() and cell.find("img") is None:
             cell.name = "td"  # a corner is no heading
+
+
+def _lists(soup: BeautifulSoup) -> None:
+    for inner in soup.select(":is(ul, ol) > :is(ul, ol)"):
+        item = inner.find_previous_sibling()
+        if item is not None and item.name == "li":
+            item.append(inner.extract())  # a list may hold nothing but its items
+
+
+def _widgets(soup: BeautifulSoup) -> None:
+    for script in soup.select(WIDGETS):
+        after = script.find_next_sibling()
+        if after is None or after.name != "noscript":
+            script.insert_after(BeautifulSoup(NO_SCRIPT, "html.parser"))
 
 
 def drawn_on_white(path: Path) -> bool:

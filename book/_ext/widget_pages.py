@@ -29,36 +29,52 @@ TEXTS = ("_esm", "_css")
 logger = logging.getLogger(__name__)
 
 
-def lighten(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], set[str], set[str]]:
+def lighten(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], set[str]]:
     """A page's widget state without modules and styles.
 
     Returns
     -------
     dict
-        The state, each module or style in it replaced by ``{"file": name}``; layouts are left out.
+        The state, each module or style in it replaced by ``{"file": name}``, and with ``_files``, from the names of the
+        model's assets to those of their files; layouts are left out.
     dict
-        Those texts by name.
-    set, set
-        The classes of ganlib's widgets on the page, and the models of any other kind.
+        What these files hold, by name: the texts, and the assets in base64.
+    set
+        The models that are not ganlib's widgets.
     """
     light: dict[str, Any] = {}
     texts: dict[str, str] = {}
-    ours: set[str] = set()
     others: set[str] = set()
     for name, model in state.items():
         if model["model_name"] in SILENT:
             continue
         traits = dict(model["state"])
         owner = str(traits.get("_anywidget_id", model["model_name"]))
-        (ours if owner.startswith(OURS) else others).add(owner)
+        if owner.startswith(OURS):
+            packed = {asset: base64.b64encode(make()).decode() for asset, make in widget_class(owner).assets.items()}
+            if packed:
+                traits["_files"] = {asset: hashed(asset, text) for asset, text in packed.items()}
+                texts |= {traits["_files"][asset]: text for asset, text in packed.items()}
+        else:
+            others.add(owner)
         for key in TEXTS:
             if traits.get(key):
                 stem = owner.rpartition(".")[2].lower() if key == "_esm" else "style"
-                file = f"{stem}-{hashlib.sha256(traits[key].encode()).hexdigest()[:12]}"
+                file = hashed(stem, traits[key])
                 texts[file] = traits[key]
                 traits[key] = {"file": file}
         light[name] = {**model, "state": traits}
-    return light, texts, ours, others
+    return light, texts, others
+
+
+def widget_class(name: str) -> Any:
+    module, _, last = name.rpartition(".")
+    return getattr(import_module(module), last)
+
+
+def hashed(stem: str, text: str) -> str:
+    """A name that changes with the text: no browser then takes an old file for the new one."""
+    return f"{stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def collect(app: Sphinx, doctree: nodes.document) -> None:
@@ -69,36 +85,34 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
         return
     uri, options = files["ipywidgets_state"]
     content = json.loads(options["body"])
-    content["state"], texts, ours, others = lighten(content["state"])
-    files["ipywidgets_state"] = (uri, {**options, "body": json.dumps(content).replace("</", "<\\/")})
+    content["state"], texts, others = lighten(content["state"])
+    # Within a script element both "</script" and "<!--" mean something to the browser.
+    files["ipywidgets_state"] = (uri, {**options, "body": json.dumps(content).replace("<", "\\u003c")})
     for each in sorted(others):
         logger.warning("%s: %s is not one of ganlib's widgets; the page cannot show it", env.docname, each)
-    known(env)[env.docname] = {"texts": texts, "classes": ours}
+    known(env)[env.docname] = texts
 
 
-def known(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
-    """What each page's widgets need; kept with the environment, because a later build may not read the page again."""
+def known(env: BuildEnvironment) -> dict[str, dict[str, str]]:
+    """The files each page's widgets need; kept with the environment: a later build may not read the page again."""
     if not hasattr(env, "ganlib_widgets"):
         env.ganlib_widgets = {}  # type: ignore[attr-defined]
-    pages: dict[str, dict[str, Any]] = env.ganlib_widgets  # type: ignore[attr-defined]
+    pages: dict[str, dict[str, str]] = env.ganlib_widgets  # type: ignore[attr-defined]
     return pages
 
 
 def write_files(app: Sphinx, error: Exception | None) -> None:
-    """Write every text and asset the pages' widgets need, as scripts: those also load on pages opened from the disk."""
+    """Write every file the pages' widgets need, as scripts: those also load on pages opened from the disk."""
     if error is not None or app.builder.format != "html":
         return
-    contents: dict[str, str] = {}
-    for page in known(app.env).values():
-        contents |= page["texts"]
-        for owner in page["classes"]:
-            module, _, name = owner.rpartition(".")
-            for asset, make in getattr(import_module(module), name).assets.items():
-                contents[asset] = base64.b64encode(make()).decode()
+    contents = {name: text for texts in known(app.env).values() for name, text in texts.items()}
     folder = Path(app.outdir) / "_static" / "widgets"
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in sorted(contents.items()):
         (folder / f"{name}.js").write_text(f"ganlibFile({json.dumps(name)}, {json.dumps(text)});\n", encoding="utf-8")
+    for old in folder.glob("*.js"):
+        if old.stem not in contents:
+            old.unlink()
 
 
 def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
@@ -114,4 +128,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-purge-doc", forget)
     app.connect("env-merge-info", merge)
     app.connect("build-finished", write_files)
-    return {"version": "1", "env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "1", "env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,8 @@
 // Widgets on a page without a kernel. Every widget of this book is an anywidget: an ES module with a `render` function
 // that is given a model (get, set, on, off, save_changes, send) and an element. The page carries the models' state;
-// this loader gives each module such a model. Modules, styles and the large assets a widget may ask for are files of this
-// site, written by book/_ext/widget_pages.py.
+// this loader gives each module such a model. Modules, styles and the large assets a widget may ask for are files of
+// this site, written by book/_ext/widget_pages.py. The state's `_files` says which file holds an asset; without it the
+// file has the asset's name.
 (() => {
   const VIEW = "application/vnd.jupyter.widget-view+json";
   const STATE = "application/vnd.jupyter.widget-state+json";
@@ -74,7 +75,7 @@
 
     send(content) {
       if (!content || !content.want) return;
-      file(content.want).then(
+      file((this.state._files ?? {})[content.want] ?? content.want).then(
         (base64) => this.emit("msg:custom", { have: content.want }, [new DataView(toBytes(base64).buffer)]),
         (error) => this.emit("msg:custom", { have: content.want, error: error.message }, []),
       );
@@ -116,11 +117,12 @@
   async function start() {
     const state = document.querySelector(`script[type="${STATE}"]`);
     if (!state) return;
-    const packed = JSON.parse(state.textContent).state;
+    let packed;
     for (const script of document.querySelectorAll(`script[type="${VIEW}"]`)) {
       // One after another, each in a task of its own: the page stays free for its reader meanwhile.
       await new Promise((resolve) => setTimeout(resolve));
       try {
+        packed ??= JSON.parse(state.textContent).state;
         await show(script, packed);
       } catch (error) {
         console.error(error);

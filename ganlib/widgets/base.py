@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import anywidget
+import traitlets
 
 from ganlib.widgets.bundle import FOLDER, bundle
+
+
+class Finite(traitlets.Float[float, int | float]):
+    """A finite number within limits.
+
+    A page's state is JSON, which has neither nan nor infinity. nan passes a comparison with limits.
+
+    Raises
+    ------
+    traitlets.TraitError
+        On assignment, if the value is no number, not finite or beyond ``min`` or ``max``; it names trait and value.
+    """
+
+    def info(self) -> str:
+        limited = math.isfinite(self.min) or math.isfinite(self.max)
+        return f"a finite number in [{self.min:g}, {self.max:g}]" if limited else "a finite number"
+
+    def validate(self, obj: Any, value: Any) -> float:
+        if not isinstance(value, int | float) or not math.isfinite(value) or not self.min <= value <= self.max:
+            self.error(obj, value)
+        return float(value)
 
 
 class Widget(anywidget.AnyWidget):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import traitlets
 
-from ganlib.widgets.base import Widget
+from ganlib.widgets.base import Finite, Widget
 
 STEPS = 2000  # of a path
 
@@ -39,18 +36,11 @@ class DiracGan(Widget, module="dirac_gan.js"):
     Mescheder, Geiger & Nowozin (2018), "Which training methods for GANs do actually converge?", for the model and R1.
     """
 
-    theta = traitlets.Float(1.0, min=-3, max=3, help="start of the generator's point").tag(sync=True)
-    psi = traitlets.Float(1.0, min=-3, max=3, help="start of the discriminator's slope").tag(sync=True)
-    lr = traitlets.Float(0.1, min=0.01, max=0.5, help="step size of both players").tag(sync=True)
+    theta = Finite(1.0, min=-3, max=3, help="start of the generator's point").tag(sync=True)
+    psi = Finite(1.0, min=-3, max=3, help="start of the discriminator's slope").tag(sync=True)
+    lr = Finite(0.1, min=0.01, max=0.5, help="step size of both players").tag(sync=True)
     method = traitlets.Enum(("simultaneous", "alternating"), "simultaneous", help="first run").tag(sync=True)
-    gamma = traitlets.Float(0.0, min=0, max=3, help="first run's weight of R1").tag(sync=True)
+    gamma = Finite(0.0, min=0, max=3, help="first run's weight of R1").tag(sync=True)
     other = traitlets.Enum(("none", "simultaneous", "alternating"), "alternating", help="second run").tag(sync=True)
-    other_gamma = traitlets.Float(0.0, min=0, max=3, help="second run's weight of R1").tag(sync=True)
+    other_gamma = Finite(0.0, min=0, max=3, help="second run's weight of R1").tag(sync=True)
     step = traitlets.Int(1200, min=0, max=STEPS, help="how far along the paths").tag(sync=True)
-
-    @traitlets.validate("theta", "psi", "lr", "gamma", "other_gamma")
-    def _number(self, proposal: Any) -> float:
-        """traitlets compares with the limits, which lets not-a-number through."""
-        if math.isnan(proposal["value"]):
-            raise traitlets.TraitError(f"{proposal['trait'].name} is nan; give a number in its range")
-        return float(proposal["value"])

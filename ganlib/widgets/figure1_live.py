@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import traitlets
 
-from ganlib.widgets.base import Widget
+from ganlib.widgets.base import Finite, Widget
 
 RATES = (1e-4, 1e-1)
 
@@ -47,18 +44,8 @@ class Figure1Live(Widget, module="figure1_live.js"):
     k = traitlets.Int(1, min=1, max=10, help="steps of D per iteration").tag(sync=True)
     m = traitlets.Int(128, min=8, max=512, help="examples in a minibatch").tag(sync=True)
     loss = traitlets.Enum(("non-saturating", "minimax"), "non-saturating", help="the generator's").tag(sync=True)
-    d_lr = traitlets.Float(5e-3, min=RATES[0], max=RATES[1], help="learning rate of D").tag(sync=True)
-    g_lr = traitlets.Float(1e-3, min=RATES[0], max=RATES[1], help="learning rate of G").tag(sync=True)
+    d_lr = Finite(5e-3, min=RATES[0], max=RATES[1], help="learning rate of D").tag(sync=True)
+    g_lr = Finite(1e-3, min=RATES[0], max=RATES[1], help="learning rate of G").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=99, help="of the weights and the minibatches").tag(sync=True)
     pace = traitlets.Enum(("slow", "fast"), "slow", help="iterations a frame").tag(sync=True)
     optimum = traitlets.Bool(True, help="whether D* is drawn").tag(sync=True)
-
-    @traitlets.validate("d_lr", "g_lr")
-    def _finite(self, proposal: Any) -> float:
-        """Refuse nan, which is neither below nor above a limit."""
-        rate = float(proposal["value"])
-        if math.isnan(rate):
-            raise traitlets.TraitError(
-                f"{proposal['trait'].name} is nan; give a number in [{RATES[0]:g}, {RATES[1]:g}]"
-            )
-        return rate

@@ -13,7 +13,7 @@ import safetensors.torch
 import traitlets
 
 from ganlib.data import load
-from ganlib.widgets.base import Widget
+from ganlib.widgets.base import Finite, Widget
 
 RESULT = Path(__file__).parent / "assets" / "latent-explorer.json"  # written by python -m ganlib reproduce
 MARGIN = 0.25  # how far beyond the three points the plane is shown
@@ -84,8 +84,8 @@ class LatentExplorer(Widget, module="latent_explorer.js"):
 
     assets: ClassVar[dict[str, Callable[[], bytes]]] = {"latent-generator": weights, "training-digits": digits}
 
-    s = traitlets.Float(0.0, min=-MARGIN, max=1 + MARGIN, help="from A towards B").tag(sync=True)
-    t = traitlets.Float(0.0, min=-MARGIN, max=1 + MARGIN, help="from A towards C").tag(sync=True)
+    s = Finite(0.0, min=-MARGIN, max=1 + MARGIN, help="from A towards B").tag(sync=True)
+    t = Finite(0.0, min=-MARGIN, max=1 + MARGIN, help="from A towards C").tag(sync=True)
     seed_a = traitlets.Int(81, min=0, max=SEEDS - 1, help="which point A is").tag(sync=True)
     seed_b = traitlets.Int(94, min=0, max=SEEDS - 1, help="which point B is").tag(sync=True)
     seed_c = traitlets.Int(14, min=0, max=SEEDS - 1, help="which point C is").tag(sync=True)

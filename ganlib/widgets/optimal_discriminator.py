@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import traitlets
 
-from ganlib.widgets.base import Widget
+from ganlib.widgets.base import Finite, Widget
 
 LIMIT = 5.0  # of every position
 WIDTHS = (0.6, 2.0)
@@ -15,15 +14,15 @@ POINTS, EDGE = 3201, 16.0  # of the grid: no density in range loses more than 1e
 
 
 def _position(start: float, text: str) -> Any:
-    return traitlets.Float(start, min=-LIMIT, max=LIMIT, help=text).tag(sync=True)
+    return Finite(start, min=-LIMIT, max=LIMIT, help=text).tag(sync=True)
 
 
 def _width(text: str) -> Any:
-    return traitlets.Float(1.0, min=WIDTHS[0], max=WIDTHS[1], help=text).tag(sync=True)
+    return Finite(1.0, min=WIDTHS[0], max=WIDTHS[1], help=text).tag(sync=True)
 
 
 def _share(text: str) -> Any:
-    return traitlets.Float(0.0, min=0, max=0.9, help=text).tag(sync=True)
+    return Finite(0.0, min=0, max=0.9, help=text).tag(sync=True)
 
 
 class OptimalDiscriminator(Widget, module="optimal_discriminator.js"):
@@ -64,15 +63,5 @@ class OptimalDiscriminator(Widget, module="optimal_discriminator.js"):
     model_width = _width("width of p_g's humps")
     model_share = _share("weight of p_g's second hump")
     model_second = _position(3.0, "position of p_g's second hump")
-    level = traitlets.Float(0.5, min=0.01, max=0.99, help="the own D at x = 0").tag(sync=True)
-    slope = traitlets.Float(0.0, min=-4, max=4, help="slope of the own D's logit").tag(sync=True)
-
-    @traitlets.validate(
-        *("data_at", "data_width", "data_share", "data_second"),
-        *("model_at", "model_width", "model_share", "model_second", "level", "slope"),
-    )
-    def _number(self, proposal: Any) -> float:
-        """traitlets compares with the limits, which lets not-a-number through."""
-        if math.isnan(proposal["value"]):
-            raise traitlets.TraitError(f"{proposal['trait'].name} is nan; give a number in its range")
-        return float(proposal["value"])
+    level = Finite(0.5, min=0.01, max=0.99, help="the own D at x = 0").tag(sync=True)
+    slope = Finite(0.0, min=-4, max=4, help="slope of the own D's logit").tag(sync=True)

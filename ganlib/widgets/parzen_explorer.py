@@ -11,7 +11,7 @@ from typing import Any
 
 import traitlets
 
-from ganlib.widgets.base import Widget
+from ganlib.widgets.base import Finite, Widget
 
 SWEEP = Path(__file__).parent / "assets" / "parzen-sweep.json"
 # What the browser needs; the file's settings and provenance stay behind.
@@ -32,12 +32,14 @@ class ParzenExplorer(Widget, module="parzen_explorer.js"):
     widths : which widths the validation images may choose from: "all" of the sweep, or the "paper"'s ten.
     seed : of the noise, >= 0.
     sweep : what `ganlib.parzen_sweep` made: a dict, or the path of its JSON; default the one that comes with ganlib, of
-        the run mnist-paper.
+        the run mnist-paper. It cannot be changed later.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If ``sweep`` is neither dict nor path.
     ValueError
         If ``sweep`` is not such a result.
     traitlets.TraitError
@@ -48,24 +50,26 @@ class ParzenExplorer(Widget, module="parzen_explorer.js"):
     The protocol: Goodfellow et al. (2014), section 5. Why not to trust it: Theis, van den Oord & Bethge (2016).
     """
 
-    sigma = traitlets.Float(help="width of the kernels").tag(sync=True)
+    sigma = Finite(help="width of the kernels").tag(sync=True)
     widths = traitlets.Enum(("all", "paper"), "all", help="widths to choose from").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**31 - 1, help="of the noise").tag(sync=True)
-    sweep = traitlets.Dict(help="scores and example kernels").tag(sync=True)
+    sweep = traitlets.Dict(read_only=True, help="scores and example kernels").tag(sync=True)
 
     def __init__(self, sweep: Mapping[str, Any] | str | Path | None = None, **settings: Any) -> None:
+        if not isinstance(sweep, Mapping | str | Path | None):
+            raise TypeError(f"sweep is {sweep!r}; give the dict or the path of the JSON made by python -m ganlib sweep")
         found = sweep if isinstance(sweep, Mapping) else _read(SWEEP if sweep is None else Path(sweep))
         _check(found)
+        # First: sigma is checked against it.
+        self.set_trait("sweep", {name: found[name] for name in (*WANTED, "sets") if name in found})
         if "sigma" not in settings:
             settings["sigma"] = found["sigmas"][found["sets"][0]["chosen"]]
-        super().__init__(sweep={name: found[name] for name in (*WANTED, "sets") if name in found}, **settings)
+        super().__init__(**settings)
 
     @traitlets.validate("sigma")
     def _nearest(self, proposal: Any) -> float:
         """The width of the sweep nearest on a logarithmic scale."""
-        sigmas, asked = self.sweep.get("sigmas"), proposal["value"]
-        if not sigmas:  # the settings arrive together; this one is looked at again when the sweep is there
-            return float(asked)
+        sigmas, asked = self.sweep["sigmas"], proposal["value"]
         if not 0.999 * sigmas[0] <= asked <= 1.001 * sigmas[-1]:
             raise traitlets.TraitError(f"sigma is {asked}; the sweep goes from {sigmas[0]:.4g} to {sigmas[-1]:.4g}")
         return float(min(sigmas, key=lambda each: abs(math.log(each / asked))))
@@ -79,11 +83,13 @@ def _read(path: Path) -> Any:
 
 def _check(sweep: Any) -> None:
     """Refuse what is not a sweep, naming what is wrong."""
+    if not isinstance(sweep, Mapping):
+        raise ValueError(f"the sweep is a {type(sweep).__name__}; give a result of python -m ganlib sweep")
     missing = [name for name in ("sigmas", "valid", "test", "shape", "sets") if name not in sweep]
     if missing:
         raise ValueError(f"the sweep has no {missing[0]!r}; give a result of python -m ganlib sweep")
     sigmas, sets = sweep["sigmas"], sweep["sets"]
-    if len(sigmas) < 2 or sorted(set(sigmas)) != sigmas or sigmas[0] <= 0:
+    if len(sigmas) < 2 or sorted(set(sigmas)) != sigmas or not 0 < sigmas[0] <= sigmas[-1] < math.inf:
         raise ValueError(f"the sweep's sigmas are {sigmas}; they must be positive and rise")
     if not 1 <= len(sets) <= STYLES:
         raise ValueError(f"the sweep has {len(sets)} sets of kernels; 1 to {STYLES} can be shown")
@@ -92,6 +98,8 @@ def _check(sweep: Any) -> None:
         for curve in ("valid", "test", "standard_error"):
             if len(each[curve]) != len(sigmas):
                 raise ValueError(f"{each['name']!r} has {len(each[curve])} {curve} values for {len(sigmas)} sigmas")
+            if bad := [score for score in each[curve] if not math.isfinite(score)]:
+                raise ValueError(f"{each['name']!r} has {bad[0]} among its {curve} values; they must be finite")
         pixels = len(base64.b64decode(each["examples"]))
         if not pixels or pixels % (height * width):
             raise ValueError(f"{each['name']!r} has examples of {pixels} bytes; images are {height} x {width}")

@@ -8,7 +8,7 @@ import torch
 import traitlets as t
 
 from ganlib.toys import Mixture, grid, ring
-from ganlib.widgets.base import Widget
+from ganlib.widgets.base import Finite, Widget
 
 EDGE = 1.8  # the plane is the square from -EDGE to EDGE
 MOST_POINTS = 150
@@ -52,15 +52,15 @@ class Playground(Widget, module="playground.js"):
 
     data = t.Enum(["ring", "grid", "spiral", "moons", "drawn"], "ring", help="what p_data is").tag(sync=True)
     points = t.List(
-        t.Tuple(t.Float(min=-EDGE, max=EDGE), t.Float(min=-EDGE, max=EDGE)),
+        t.Tuple(Finite(min=-EDGE, max=EDGE), Finite(min=-EDGE, max=EDGE)),
         maxlen=MOST_POINTS,
         help="drawn points, pairs (x, y)",
     ).tag(sync=True)
     k = t.Int(1, min=0, max=20, help="updates of D an iteration").tag(sync=True)
     g_steps = t.Int(1, min=0, max=50, help="updates of G an iteration").tag(sync=True)
     loss = t.Enum(["non-saturating", "minimax"], "non-saturating", help="loss of G").tag(sync=True)
-    d_lr = t.Float(0.005, min=1e-4, max=0.1, help="learning rate of D").tag(sync=True)
-    g_lr = t.Float(0.002, min=1e-4, max=0.1, help="learning rate of G").tag(sync=True)
+    d_lr = Finite(0.005, min=1e-4, max=0.1, help="learning rate of D").tag(sync=True)
+    g_lr = Finite(0.002, min=1e-4, max=0.1, help="learning rate of G").tag(sync=True)
     m = t.Enum([16, 32, 64, 128, 256, 512], 128, help="minibatch size").tag(sync=True)
     hidden = t.Enum([8, 16, 32], 16, help="units of each of two hidden layers").tag(sync=True)
     latent = t.Enum([1, 2, 4, 8], 2, help="dimensions of z").tag(sync=True)

@@ -1,4 +1,4 @@
-"""axe-core finds no violation of any severity on any page; the keyboard reaches everything, in order and visibly."""
+"""axe-core finds no violation of any severity on any page, in the themes and on the screens it is tested in."""
 
 from __future__ import annotations
 

@@ -126,6 +126,41 @@ def test_modules_and_styles_may_be_files_of_the_site(page, tmp_path):
     assert page.evaluate(STYLES) == 1
 
 
+def test_a_state_that_cannot_be_read_is_said_at_each_widgets_place(browser, tmp_path):
+    written = write_page(tmp_path, Trial(width=float("nan")))
+    html = written.read_text()
+    assert "NaN" in html
+    view = html[html.index("<script type") : html.index("</main>")]
+    written.write_text(html.replace("</main>", f"<section>{view}</section></main>"))
+    context, record = pages.new_context(browser, pages.View("light", "desktop"))
+    page = context.new_page()
+    page.goto(written.as_uri())
+    page.wait_for_selector("html[data-ganlib-widgets]", state="attached")
+    assert page.inner_text("main").count("This widget cannot be shown: Unexpected token 'N'") == 2
+    assert "This widget cannot be shown: Unexpected token 'N'" in page.inner_text("section")
+    assert any("SyntaxError" in problem for problem in record.problems)
+    context.close()
+
+
+def test_an_asset_may_be_a_file_of_another_name(page, tmp_path):
+    written = write_page(tmp_path, Trial())
+    folder = tmp_path / "widgets"
+    packed = (folder / "numbers.js").read_text()
+    (folder / "numbers.js").unlink()
+    (folder / "numbers-1a2b.js").write_text(packed.replace('"numbers"', '"numbers-1a2b"'))
+    html = written.read_text()
+    assert html.count('"width": 1.0') == 1
+    written.write_text(html.replace('"width": 1.0', '"_files": {"numbers": "numbers-1a2b"}, "width": 1.0'))
+    page.goto(written.as_uri())
+    assert text(page).count("numbers: " + ",".join(map(str, range(256)))) == 2
+
+
+def test_markup_in_a_setting_stays_text(page, tmp_path):
+    mark = "<!--<script></script>"
+    page.goto(write_page(tmp_path, Trial(log=[mark])).as_uri())
+    assert f"log {mark},initialize,render" in text(page)
+
+
 def test_a_page_without_widgets_is_left_alone(page, tmp_path):
     (tmp_path / "widgets.js").write_text(LOADER.read_text())
     (tmp_path / "index.html").write_text(

@@ -191,6 +191,17 @@ def test_steps_are_torchs_and_numbers_ganlibs(page, tmp_path, settings):
     assert counts(page) == (3, 3 * s["k"] + 2, 5)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 99])
+def test_p_g_begins_as_one_bell_away_from_the_data(page, tmp_path, seed):
+    show(page, tmp_path, seed=seed)
+    p_g = np.array(inspect(page)["grid"]["pG"])
+    top = int(p_g.argmax())
+    assert X[top] == pytest.approx(2, abs=0.1)
+    assert (np.diff(p_g[: top + 1]) >= -1e-9).all()
+    assert (np.diff(p_g[top:]) <= 1e-9).all()
+    assert (number(page, "mean"), number(page, "std")) == pytest.approx((2, 0.7), abs=1e-3)
+
+
 def test_an_iteration_is_k_steps_of_d_and_one_of_g(page, tmp_path):
     show(page, tmp_path, k=3)
     press(page, "iteration", 2)

@@ -294,7 +294,9 @@ def test_the_generator_is_the_named_run_trained_to_its_end_on_those_digits():
     assert any(each["sha256"] == training().sha256 for each in result["data"])
 
 
-@pytest.mark.parametrize("wrong", [{"s": 1.3}, {"t": -0.3}, {"seed_a": 100}, {"line": "C to A"}, {"kilobytes": 3}])
+@pytest.mark.parametrize(
+    "wrong", [{"s": 1.3}, {"t": -0.3}, {"s": float("nan")}, {"seed_a": 100}, {"line": "C to A"}, {"kilobytes": 3}]
+)
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(traitlets.TraitError):
         LatentExplorer(**wrong)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -206,6 +207,7 @@ def test_sigma_is_taken_to_the_nearest_width():
     [
         ({"sigma": 0.01}, "sigma is 0.01"),
         ({"sigma": 2.0}, "sigma is 2.0"),
+        ({"sigma": math.nan}, "sigma.*finite.*nan"),
         ({"seed": -1}, "seed.*-1"),
         ({"widths": 3}, "3"),
     ],
@@ -224,12 +226,33 @@ def test_settings_out_of_range_are_refused_by_name(settings, says):
         ({"sets": 5 * SETS[:1]}, "5 sets"),
         ({"sigmas": SIGMAS[1:]}, "'model samples' has 25 valid values for 24 sigmas"),
         ({"shape": [28, 27]}, "images are 28 x 27"),
+        ({"sigmas": [*SIGMAS[:-1], math.inf]}, "must be positive and rise"),
+        ({"sets": [SETS[0] | {"test": [math.nan] * len(SIGMAS)}]}, "has nan among its test values"),
     ],
 )
 def test_what_is_no_sweep_is_refused(change, says):
     sweep = {name: value for name, value in (FOUND | change).items() if value is not None}
     with pytest.raises(ValueError, match=says):
         ParzenExplorer(sweep=sweep)
+
+
+@pytest.mark.parametrize("sweep", [5, [1, 2]])
+def test_a_sweep_is_a_dict_or_a_path(sweep):
+    with pytest.raises(TypeError, match=re.escape(f"sweep is {sweep}; give the dict or the path")):
+        ParzenExplorer(sweep=sweep)
+
+
+def test_a_file_that_holds_no_dict_is_refused(tmp_path):
+    (tmp_path / "own.json").write_text("[1]")
+    with pytest.raises(ValueError, match="the sweep is a list"):
+        ParzenExplorer(sweep=tmp_path / "own.json")
+
+
+def test_the_sweep_cannot_be_changed_under_the_page():
+    widget = ParzenExplorer()
+    with pytest.raises(traitlets.TraitError, match=r"sweep.*read-only"):
+        widget.sweep = FOUND
+    assert widget.get_state()["sweep"]["sigmas"] == SIGMAS
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -466,9 +466,29 @@ def test_drawing_by_keyboard(page: Page, show: Show) -> None:
     page.keyboard.press("Backspace")
     assert inspect(page)["settings"]["points"] == [[0.5, 0.5], [0.2, 0.1]]
     assert "2 points of at most 150, cursor at (0.2, 0.1)" in page.inner_text("[data-name=cursor]")
-    assert number(page, "covered") >= 0
+    samples = points(inspect(page)["samples"])
+    drawing = Mixture("drawing", torch.tensor([[0.5, 0.5], [0.2, 0.1]], dtype=torch.float64), 0.06)
+    assert number(page, "covered") == count_modes(samples, drawing).covered
     press(page, "balanced")
     assert page.locator(".ganlib-field-holder[role=application]").count() == 0
+
+
+def test_the_count_of_points_follows_the_setting(page: Page, tmp_path: Path) -> None:
+    written = write_page(tmp_path, Playground(data="drawn", points=[[0.5, 0.5]]))
+    html = written.read_text()
+    # Two views of one model; a cell that runs later sets the trait in the same way.
+    view = html[html.index("<script type") : html.index("</main>")]
+    written.write_text(html.replace("</main>", view + "</main>"))
+    page.goto(written.as_uri())
+    page.wait_for_selector("[data-ganlib-widgets]", state="attached")
+    told = page.locator("[data-name=cursor]")
+    assert ["1 point of" in text for text in told.all_inner_texts()] == [True, True]
+    page.locator(".ganlib-field-holder[role=application]").first.focus()
+    for key in ("ArrowUp", " ", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    assert ["3 points of" in text for text in told.all_inner_texts()] == [True, True]
+    page.locator("button[data-name=clear]").last.click()
+    assert ["0 points of" in text for text in told.all_inner_texts()] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -479,7 +499,9 @@ def test_drawing_by_keyboard(page: Page, show: Show) -> None:
         ({"m": 100}, "'m'.*100"),
         ({"data": "square"}, "'data'.*square"),
         ({"seed": -1}, "'seed'.*-1"),
-        ({"points": [[2.0, 0.0]]}, r"1\.8"),
+        ({"points": [[2.0, 0.0]]}, r"'points'.*1\.8.*2\.0"),
+        ({"points": [[0.0, float("nan")]]}, r"'points'.*1\.8.*nan"),
+        ({"d_lr": float("nan")}, "'d_lr'.*0.0001.*nan"),
         ({"points": [[0.0, 0.0]] * 151}, "'points'.*150"),
     ],
 )

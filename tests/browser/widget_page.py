@@ -32,7 +32,7 @@ def write_page(folder: Path, widget: Widget, theme: str = "light") -> Path:
     view = {"model_id": widget.model_id, "version_major": 2, "version_minor": 0}
 
     def script(kind: str, content: Mapping[str, Any]) -> str:
-        text = json.dumps(content).replace("</", "<\\/")
+        text = json.dumps(content).replace("<", "\\u003c")
         return f'<script type="application/vnd.jupyter.widget-{kind}+json">{text}</script>'
 
     colours = "background: #121212; color: #fff" if theme == "dark" else "background: #fff"

@@ -52,7 +52,7 @@ export class Pair {
   constructor(seed, data) {
     this.rng = random(seed);
     this.data = LAWS[data];
-    this.generator = new Mlp([1, 16, 16, 1], "tanh", this.rng, { gain: 0.3 });
+    this.generator = new Mlp([1, 16, 16, 1], "tanh", this.rng, { gain: 0.06 });
     this.discriminator = new Mlp([1, 16, 16, 1], "tanh", this.rng, { last: 0.1 });
     this.begin(2, 0.7);
     this.gRule = new Adam(this.generator.weights.length);

@@ -41,7 +41,10 @@ function render({ model, el }) {
     if (held) return;
     if (name === "data") drawing.enable(value === "drawn");
     if (FRESH.includes(name)) game.reset();
-    else if (name === "points") game.load();
+    else if (name === "points") {
+      game.load();
+      drawing.tell();
+    }
     refresh();
   };
   const run = p.group("Run");

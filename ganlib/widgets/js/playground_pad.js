@@ -8,7 +8,8 @@ const STEP = 0.1;
 
 /**
  * Drawing data on a field: strokes by mouse, pen or finger; or, with the picture in focus, arrow keys to move a cursor,
- * space to drop a point, Backspace to take the last away. `onPoints` is called with the new list of [x, y].
+ * space to drop a point, Backspace to take the last away. `onPoints` is called with the new list of [x, y]; call `tell`
+ * when the points are others, so that their number is the one shown.
  */
 export function pad({ holder, canvas, at }, parent, { points, onPoints, onMove }) {
   let on = false;
@@ -20,10 +21,7 @@ export function pad({ holder, canvas, at }, parent, { points, onPoints, onMove }
   button(row, { name: "clear", label: "Clear the drawing", onPress: () => put([]) });
 
   const inside = (value) => Math.round(1000 * Math.min(Math.max(value, -EDGE), EDGE)) / 1000;
-  function put(list) {
-    onPoints(list.slice(-MOST));
-    tell();
-  }
+  const put = (list) => onPoints(list.slice(-MOST));
   function tell() {
     const count = points().length;
     where.textContent = `${count} point${count === 1 ? "" : "s"} of at most ${MOST}, cursor at `
@@ -72,6 +70,7 @@ export function pad({ holder, canvas, at }, parent, { points, onPoints, onMove }
     get cursor() {
       return on && document.activeElement === holder ? cursor : null;
     },
+    tell,
     enable(wanted) {
       on = wanted;
       row.hidden = !on;

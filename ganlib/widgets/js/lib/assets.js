@@ -13,11 +13,18 @@ export function asset(model, name, patience = 60000) {
     function answered(message, buffers) {
       if (!message || message.have !== name) return;
       if (message.error) finish(reject, new Error(message.error));
-      else finish(resolve, buffers[0] instanceof DataView ? buffers[0] : new DataView(buffers[0]));
+      else finish(resolve, toView(buffers[0]));
     }
     model.on("msg:custom", answered);
     model.send({ want: name });
   });
+}
+
+/** Front ends differ: some hand over a DataView, some another view of a part of a buffer, some the buffer. */
+function toView(bytes) {
+  return ArrayBuffer.isView(bytes)
+    ? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new DataView(bytes);
 }
 
 /** IEEE half-precision numbers, little-endian, as a Float32Array. */
