@@ -14,10 +14,10 @@ class Figure1Live(Widget, module="figure1_live.js"):
 
     z is uniform on (0, 1); G is an MLP 1-16-16-1 of the logit of z, D one of x; both learn by Adam. The reader plays,
     or makes single steps of D or of G. Shown: V(D, G), its maximum C(G), JSD(p_data, p_g), the mean over both
-    distributions of |D - D*|, mean D(x) and D(G(z)), and p_g's mean and standard deviation. p_g is computed, not
-    sampled: G at 1,001 z evenly spaced in logit z, straight between neighbours. All but p_g's mean and deviation are
-    sums over 100 cells on [-5, 5]; mass beyond them counts in the outermost. The buttons (a) to (d) train to the
-    figure's four panels.
+    distributions of the difference of D and D*, mean D(x) and D(G(z)), and p_g's mean and standard deviation. p_g is
+    computed, not sampled: G at 1,001 z evenly spaced in logit z, straight between neighbours. All but p_g's mean and
+    deviation are sums over 100 cells on [-5, 5]; mass beyond them counts in the outermost. The buttons (a) to (d) train
+    to the figure's four panels.
 
     Parameters
     ----------
