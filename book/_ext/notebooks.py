@@ -42,22 +42,31 @@ INSTALL = """\
 import importlib
 from importlib.util import find_spec
 
-small = {small}
+wanted = [name for name in {small} if find_spec(name) is None]
 if find_spec("ganlib") is None:
-    missing = " ".join(name for name in small if find_spec(name) is None)
-    %pip install --quiet --no-deps {source} {{missing}}
+    wanted.insert(0, "{source}")
+if wanted:
+    packages = " ".join(wanted)
+    %pip install --quiet --no-deps {{packages}}
     importlib.invalidate_caches()
 print("ganlib is", "here" if find_spec("ganlib") else "still missing: read what pip says above")
 """
 NO_ADDRESS = """\
-# Brings nothing by itself: this copy of the book was built without the address of its repository.
+# Brings small packages that are missing, and not ganlib: this copy of the book was built without the address of its
+# repository. With --no-deps the torch, torchvision and numpy that are here stay as they are.
+import importlib
 from importlib.util import find_spec
 
+wanted = [name for name in {small} if find_spec(name) is None]
 if find_spec("ganlib") is None:
     raise ModuleNotFoundError(
         "ganlib is missing: in the folder of the book's source run `pip install --no-deps .`, "
-        "with torch, torchvision, numpy, {small} installed, then restart this notebook"
+        "with torch, torchvision and numpy installed, then restart this notebook"
     )
+if wanted:
+    packages = " ".join(wanted)
+    %pip install --quiet --no-deps {{packages}}
+    importlib.invalidate_caches()
 print("ganlib is here")
 """
 CHECK = """\
@@ -200,9 +209,9 @@ class Export:
         )
         self.close()
         self.cells[0]["source"] = f"# {self.heading(title)}\n\n" + self.cells[0]["source"]
-        repository, small = config.ganlib_repository, ", ".join(SMALL)
+        repository, small = config.ganlib_repository, json.dumps(SMALL)
         source = f"git+{repository}.git@{config.ganlib_branch}" if repository else ""
-        install = INSTALL.format(small=json.dumps(SMALL), source=source)
+        install = INSTALL.format(small=small, source=source)
         self.add_code(
             install.rstrip() if source else NO_ADDRESS.format(small=small).rstrip(), {"tags": ["ganlib-install"]}
         )

@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -226,3 +227,16 @@ def test_every_number_of_every_widget_is_finite_and_its_state_is_json(name):
     assert [each for each in numbers if not isinstance(each, Finite)] == []
     state = kind().get_state()
     json.dumps({key: state[key] for key in kind.class_own_traits() if key in state}, allow_nan=False)
+
+
+def test_without_anywidget_a_cell_says_what_to_install_and_the_next_one_runs():
+    code = (
+        "import sys\nsys.modules['anywidget'] = None\n"
+        "from ganlib import widgets\n"
+        "assert all(isinstance(getattr(widgets, name), type) for name in widgets.__all__)\n"
+        "print(widgets.DiracGan(lr=0.3))\nprint('next')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert first.startswith("DiracGan is a widget and needs the package anywidget: pip install anywidget")
+    assert second == "next"
