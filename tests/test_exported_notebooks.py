@@ -206,7 +206,7 @@ def test_nothing_forces_the_cpu_where_there_is_a_gpu(page: str) -> None:
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code" and "%pip" not in cell.source)
     calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
     setups = [call for call in calls if getattr(call.func, "id", "") == "setup"]
-    if page == "index" or not any(getattr(call.func, "id", "") == "on_gpu" for call in calls):
+    if page == "book/index" or not any(getattr(call.func, "id", "") == "on_gpu" for call in calls):
         assert notebook.metadata.get("accelerator") is None
         assert 'gpu_check("budgets")' not in code
         return
