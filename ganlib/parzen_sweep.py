@@ -1,7 +1,7 @@
 """The Parzen score under every width: a trained generator's samples against training images and k-means centres.
 
 What `ganlib.widgets.ParzenExplorer` shows. The paper's protocol is one point of each curve; the curves show what that
-point hides: training images and averages of them score above any model, and the width decides by how much.
+point hides: how training images and averages of them compare with the model, and how much the width decides.
 """
 
 from __future__ import annotations

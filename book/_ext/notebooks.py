@@ -36,20 +36,16 @@ logger = logging.getLogger(__name__)
 # What ganlib's chapters import and Colab may lack; each is imported under the name it is installed by. torch,
 # torchvision and numpy are not among them, and --no-deps keeps pip from looking at what these depend on.
 SMALL = ("anywidget", "mlxtend", "mpmath", "psygnal", "safetensors", "scipy", "sympy", "tqdm")
-INSTALL = """\
-# Brings ganlib where it is missing, as in Colab. With --no-deps pip adds what is named and touches nothing else:
-# the torch, torchvision and numpy that are here stay as they are.
+# How ganlib itself comes: from the repository's address, or not at all.
+FROM_GIT = """\
+# Brings what is missing, as in Colab. With --no-deps pip adds what is named and touches nothing else: the torch,
+# torchvision and numpy that are here stay as they are.
 import importlib
 from importlib.util import find_spec
 
 wanted = [name for name in {small} if find_spec(name) is None]
 if find_spec("ganlib") is None:
     wanted.insert(0, "{source}")
-if wanted:
-    packages = " ".join(wanted)
-    %pip install --quiet --no-deps {{packages}}
-    importlib.invalidate_caches()
-print("ganlib is", "here" if find_spec("ganlib") else "still missing: read what pip says above")
 """
 NO_ADDRESS = """\
 # Brings small packages that are missing, and not ganlib: this copy of the book was built without the address of its
@@ -63,11 +59,13 @@ if find_spec("ganlib") is None:
         "ganlib is missing: in the folder of the book's source run `pip install --no-deps .`, "
         "with torch, torchvision and numpy installed, then restart this notebook"
     )
+"""
+BRING = """\
 if wanted:
     packages = " ".join(wanted)
-    %pip install --quiet --no-deps {{packages}}
+    %pip install --quiet --no-deps {packages}
     importlib.invalidate_caches()
-print("ganlib is here")
+print("ganlib is", "here" if find_spec("ganlib") else "still missing: read what pip says above")
 """
 CHECK = """\
 # Says what was found, and what this chapter will therefore run.
@@ -211,10 +209,8 @@ class Export:
         self.cells[0]["source"] = f"# {self.heading(title)}\n\n" + self.cells[0]["source"]
         repository, small = config.ganlib_repository, json.dumps(SMALL)
         source = f"git+{repository}.git@{config.ganlib_branch}" if repository else ""
-        install = INSTALL.format(small=small, source=source)
-        self.add_code(
-            install.rstrip() if source else NO_ADDRESS.format(small=small).rstrip(), {"tags": ["ganlib-install"]}
-        )
+        install = (FROM_GIT if source else NO_ADDRESS).format(small=small, source=source) + BRING
+        self.add_code(install.rstrip(), {"tags": ["ganlib-install"]})
         self.add_code(CHECK.format(mode=self.mode).rstrip(), {"tags": ["ganlib-gpu-check"]})
 
     def heading(self, title: nodes.title) -> str:
