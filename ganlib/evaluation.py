@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -168,9 +168,7 @@ def evaluate(
     """
     if samples < 4:
         raise ValueError(f"samples is {samples}; a measurement needs at least 4")
-    drawn = sample(generator, runs.latent(run), samples, seed=seed)
-    if not drawn.isfinite().all():
-        raise Diverged(f"{run.name}: the generator's samples are not finite; it cannot be measured")
+    drawn = _drawn(run, generator, samples, seed)
     one = data.get("data")
     if isinstance(one, Mixture):
         found = _line(drawn, one, seed) if one.dim == 1 else _modes(drawn, one)
@@ -178,8 +176,26 @@ def evaluate(
         valid, test = data["valid"], data["test"]
         assert isinstance(valid, Images)
         assert isinstance(test, Images)
-        found = _normalised(run, drawn, valid, test) if run.preprocessing == "gcn" else _images(run, drawn, valid, test)
+        found = _parzen(run, drawn, valid, test)
+        if run.preprocessing == "gcn":
+            found = _and_two_samples(run, drawn, test, found)
     return {"samples": samples, "sampling_seed": seed, **found}
+
+
+def validation_score(
+    run: Run, generator: nn.Module, data: Mapping[str, Images | Mixture], *, samples: int = SAMPLES, seed: int = 0
+) -> tuple[float, float]:
+    """The width that the Parzen protocol chooses, and the validation images' mean log-likelihood under it, in nats.
+
+    Arguments and errors as `evaluate`, for images only; "test" is not looked at, and need not be there.
+    """
+    valid = data["valid"]
+    assert isinstance(valid, Images)
+    kernels, space = _kernels(run, _drawn(run, generator, samples, seed)), _space(run, valid)
+    points = space.images(valid.first(min(VALIDATION_IMAGES, len(valid)))).floats()
+    scores = parzen.log_likelihoods(kernels, points, space.sigmas).mean(1).tolist()
+    best = scores.index(max(scores))
+    return space.sigmas[best], scores[best]
 
 
 def to_unit(run: Run, samples: Tensor) -> Tensor:
@@ -217,15 +233,43 @@ def across_seeds(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, dict[str
     return out
 
 
-def _images(run: Run, drawn: Tensor, valid: Images, test: Images) -> dict[str, Any]:
-    unit = drawn.flatten(1) / 2 + 0.5 if run.preprocessing == "tanh" else drawn.flatten(1)
-    where = "pixels in [0, 1]" + (" (mapped back from [-1, 1])" if run.preprocessing == "tanh" else "")
-    return _parzen(unit, valid.scaled(0, 1), test.scaled(0, 1), parzen.PAPER_SIGMAS, where)
+@dataclass(frozen=True)
+class _Space:
+    """Where Parzen windows are laid: how images come into it, the widths tried, and its name."""
+
+    images: Callable[[Images], Images]
+    sigmas: tuple[float, ...]
+    where: str
 
 
-def _parzen(drawn: Tensor, valid: Images, test: Images, sigmas: tuple[float, ...], where: str) -> dict[str, Any]:
-    few = valid.first(min(VALIDATION_IMAGES, len(valid))).flattened().floats()
-    result = parzen.evaluate(drawn.flatten(1), few, test.flattened().floats(), sigmas)
+def _space(run: Run, images: Images) -> _Space:
+    if run.preprocessing != "gcn":
+        where = "pixels in [0, 1]" + (" (mapped back from [-1, 1])" if run.preprocessing == "tanh" else "")
+        return _Space(lambda each: each.scaled(0, 1).flattened(), parzen.PAPER_SIGMAS, where)
+    assert images.norm is not None
+    scale = images.norm / math.sqrt(run.dim)  # root mean square of a pixel: all of them share the norm
+    # The paper's grid, .1 to 1, shifted: the best width of white noise, and of training images, then lies inside it.
+    sigmas = tuple(10**0.5 * sigma * scale for sigma in parzen.PAPER_SIGMAS)
+    where = f"contrast-normalised pixels (root mean square {scale:.4g}; widths .316 to 3.16 times that)"
+    return _Space(Images.flattened, sigmas, where)
+
+
+def _drawn(run: Run, generator: nn.Module, samples: int, seed: int) -> Tensor:
+    drawn = sample(generator, runs.latent(run), samples, seed=seed)
+    if not drawn.isfinite().all():
+        raise Diverged(f"{run.name}: the generator's samples are not finite; it cannot be measured")
+    return drawn
+
+
+def _kernels(run: Run, drawn: Tensor) -> Tensor:
+    return drawn.flatten(1) / 2 + 0.5 if run.preprocessing == "tanh" else drawn.flatten(1)
+
+
+def _parzen(run: Run, drawn: Tensor, valid: Images, test: Images) -> dict[str, Any]:
+    space = _space(run, test)
+    few = space.images(valid.first(min(VALIDATION_IMAGES, len(valid)))).floats()
+    sigmas, where = space.sigmas, space.where
+    result = parzen.evaluate(_kernels(run, drawn), few, space.images(test).floats(), sigmas)
     return {
         "protocol": f"Parzen windows (Goodfellow et al., 2014, section 5) on {where}: sigma chosen among {len(sigmas)} "
         f"widths on the first {result.valid:,} validation images of {test.name}, log-likelihood on its test images",
@@ -249,13 +293,7 @@ def _parzen(drawn: Tensor, valid: Images, test: Images, sigmas: tuple[float, ...
     }
 
 
-def _normalised(run: Run, drawn: Tensor, valid: Images, test: Images) -> dict[str, Any]:
-    assert test.norm is not None
-    scale = test.norm / math.sqrt(run.dim)  # root mean square of a pixel: all of them share the norm
-    # The paper's grid, .1 to 1, shifted: the best width of white noise, and of training images, then lies inside it.
-    sigmas = tuple(10**0.5 * sigma * scale for sigma in parzen.PAPER_SIGMAS)
-    where = f"contrast-normalised pixels (root mean square {scale:.4g}; widths .316 to 3.16 times that)"
-    found = _parzen(drawn, valid, test, sigmas, where)
+def _and_two_samples(run: Run, drawn: Tensor, test: Images, found: dict[str, Any]) -> dict[str, Any]:
     n = min(TWO_SAMPLE_IMAGES, len(test), len(drawn))
     real, fake = (
         x.reshape(n, run.channels, run.image_size, run.image_size) for x in (test.first(n).floats(), drawn[:n])

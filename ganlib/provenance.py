@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 
 import ganlib
-from ganlib import runs
+from ganlib import runs, studies
 from ganlib.device import describe
 from ganlib.images import Images
 from ganlib.runs import Run
@@ -88,25 +89,51 @@ def provenance(
     ValueError
         If ``started`` has no time zone, or the run has no name in `ganlib.runs.RUNS`.
     """
-    if started.tzinfo is None:
-        raise ValueError(f"started is {started.isoformat()}, without a time zone; use datetime.now(UTC)")
-    sets = [data] if isinstance(data, Images | Mixture) else data
     changed = {name: {"named": named, "this": this} for name, (named, this) in runs.changed(run).items()}
     found: dict[str, Any] = {
         "run": run.name,
         "settings": runs.as_dict(run),
         "changed": changed,
         "seeds": list(seeds),
-        "data": [_describe(each) for each in sets],
-        "environment": environment(device),
-        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
-        "wall_seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
-        "command": command_line(command),
+        **_made(device, [data] if isinstance(data, Images | Mixture) else data, started, command),
     }
     if run.pretrained:
         found["pretrained_sha256"] = hashlib.sha256(Path(run.pretrained).read_bytes()).hexdigest()
         found["settings"]["pretrained"] = changed["pretrained"]["this"] = without_folder(run.pretrained)
     return found
+
+
+def of_study(
+    name: str,
+    settings: Any,
+    device: torch.device | str,
+    data: Sequence[Images],
+    started: datetime,
+    command: Sequence[str],
+) -> dict[str, Any]:
+    """As `provenance`, for a study of `ganlib.studies` and its settings."""
+    changed = studies.changed(name, settings)
+    return {
+        "study": name,
+        "settings": asdict(settings),
+        "changed": {setting: {"named": named, "this": this} for setting, (named, this) in changed.items()},
+        **_made(device, data, started, command),
+    }
+
+
+def _made(
+    device: torch.device | str, data: Sequence[Images | Mixture], started: datetime, command: Sequence[str]
+) -> dict[str, Any]:
+    """With what, where, when and how long."""
+    if started.tzinfo is None:
+        raise ValueError(f"started is {started.isoformat()}, without a time zone; use datetime.now(UTC)")
+    return {
+        "data": [_describe(each) for each in data],
+        "environment": environment(device),
+        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
+        "wall_seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
+        "command": command_line(command),
+    }
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from ganlib import checkpoint, distributed, runs
+from ganlib import checkpoint, distributed, runs, snapshots
 from ganlib.algorithm1 import Report
 from ganlib.checkpoint import Checkpoint, CheckpointError
 from ganlib.training import Training
@@ -38,18 +38,26 @@ class Runner:
     resume : go on from the folder's newest complete checkpoint if there is one.
     save_every : iterations between checkpoints, rounded up to whole reports; 0 makes about a hundred a run. The end and
         an interruption are always saved.
+    snapshots : where generators are kept on the way, see `ganlib.snapshots`; None keeps none.
 
     Raises
     ------
     CheckpointError
-        If the folder holds a run and ``resume`` is not asked for, if that run has other settings (they are listed), or
-        if no checkpoint in it can be read.
+        If the folder holds a run and ``resume`` is not asked for, if that run has other settings (they are listed; only
+        ``iterations`` may differ, for a run may be lengthened), or if no checkpoint in it can be read.
     """
 
     def __init__(
-        self, training: Training, folder: str | Path | None = None, *, resume: bool = False, save_every: int = 0
+        self,
+        training: Training,
+        folder: str | Path | None = None,
+        *,
+        resume: bool = False,
+        save_every: int = 0,
+        snapshots: str | Path | None = None,
     ):
         self.training = training
+        self.snapshots = snapshots
         self.folder = None if folder is None else Path(folder)
         self.save_every = save_every or max(training.run.every, training.run.iterations // 100)
         self.curves: list[list[Report]] = []
@@ -79,6 +87,7 @@ class Runner:
             # Several processes must stop at the same iteration, so they agree at reports only.
             for reports in self.training.reports(stop=lambda: alone and bool(asked)):
                 self.curves.append(reports)
+                self._keep_snapshot()
                 stopping = not alone and distributed.any_of(bool(asked), self.training.device)
                 done = self.training.iteration == self.training.run.iterations
                 if done or stopping or self.training.iteration - self.saved >= self.save_every:
@@ -105,6 +114,10 @@ class Runner:
             checkpoint.save(self.folder, self.training.iteration, tensors, self.settings(), record)
         self.saved = self.training.iteration
 
+    def _keep_snapshot(self) -> None:
+        if self.snapshots is not None and self.training.processes.first:
+            snapshots.keep(self.snapshots, self.training)
+
     def settings(self) -> dict[str, Any]:
         """Everything that must be the same for a resumed run to be the same run."""
         training = self.training
@@ -125,7 +138,10 @@ class Runner:
             if refused:
                 raise refused[0]
             return
-        checkpoint.check_settings(found.settings, self.settings())
+        asked = self.settings()
+        if found.iteration <= self.training.run.iterations:
+            asked["iterations"] = found.settings.get("iterations")  # what an iteration does, no later one changes
+        checkpoint.check_settings(found.settings, asked)
         self._note_differences(found)
         self.training.load(found.tensors)
         curves: list[list[list[float]]] = found.tensors["curves"].tolist()

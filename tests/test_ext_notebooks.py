@@ -438,7 +438,8 @@ def test_pip_is_told_to_add_and_never_to_resolve(exported: tuple) -> None:
     (command,) = colab.commands
     words = command.split()
     assert words[:3] == ["install", "--quiet", "--no-deps"]
-    assert words[3:] == ["git+https://github.com/o/r.git@main", "anywidget", "psygnal"]
+    missing = ["anywidget", "lightning_utilities", "psygnal", "torchmetrics"]
+    assert words[3:] == ["git+https://github.com/o/r.git@main", *missing]
     # Even on a machine with nothing, these three are not asked for.
     bare = Shell(set())
     bare.run(cell)
@@ -478,10 +479,11 @@ def test_the_install_cell_names_only_what_ganlib_declares_or_that_needs() -> Non
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = project["dependencies"] + project["optional-dependencies"]["notebook"]
     names = {re.match(r"[\w-]+", entry)[0] for entry in declared}
-    # What Colab has for certain is left out; what anywidget and sympy import is put in.
+    # What Colab has for certain is left out; what anywidget, sympy and torchmetrics import is put in.
     assert names - {"torch", "torchvision", "numpy", "matplotlib", "ipywidgets"} == set(notebooks.SMALL) - {
         "psygnal",
         "mpmath",
+        "lightning_utilities",
     }
 
 

@@ -35,7 +35,18 @@ logger = logging.getLogger(__name__)
 
 # What ganlib's chapters import and Colab may lack; each is imported under the name it is installed by. torch,
 # torchvision and numpy are not among them, and --no-deps keeps pip from looking at what these depend on.
-SMALL = ("anywidget", "mlxtend", "mpmath", "psygnal", "safetensors", "scipy", "sympy", "tqdm")
+SMALL = (
+    "anywidget",
+    "lightning_utilities",
+    "mlxtend",
+    "mpmath",
+    "psygnal",
+    "safetensors",
+    "scipy",
+    "sympy",
+    "torchmetrics",
+    "tqdm",
+)
 # How ganlib itself comes: from the repository's address, or not at all.
 FROM_GIT = """\
 # Brings what is missing, as in Colab. With --no-deps pip adds what is named and touches nothing else: the torch,

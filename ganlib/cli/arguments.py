@@ -17,7 +17,9 @@ examples:
   torchrun --nproc_per_node=2 -m ganlib train mnist-paper
   python -m ganlib sample trained/ring8 -n 1000 --out ring.png
   python -m ganlib evaluate trained/ring8 --json
-  python -m ganlib reproduce mnist-paper --seeds 5 --results mnist.json
+  python -m ganlib reproduce mnist-paper --seeds 5 --results mnist-paper.json
+  python -m ganlib combine seed0.json seed1.json --results mnist-paper.json
+  python -m ganlib study vae --folder book/results
   python -m ganlib sweep trained/mnist-paper --out parzen-sweep.json
 
 exit codes:
@@ -99,6 +101,30 @@ def parser() -> argparse.ArgumentParser:
     _training(reproduce)
     _samples(reproduce)
     reproduce.add_argument("--results", type=Path, help="JSON file to write (FOLDER/NAME.json)")
+
+    combine = command(
+        "combine",
+        "put results of one run with different seeds together",
+        "For seeds trained one after another, or on several machines.",
+    )
+    combine.add_argument("parts", nargs="+", type=Path, help="JSON files of `reproduce`, their weights beside them")
+    combine.add_argument("--results", type=Path, required=True, help="JSON file to write")
+
+    study = command(
+        "study",
+        "answer one of the named studies, write its result as JSON with provenance",
+        "`python -m ganlib study` without a name lists them.",
+    )
+    study.add_argument("name", nargs="?", help="a study")
+    _settings(study)
+    _device(study)
+    study.add_argument(
+        "--folder",
+        type=Path,
+        default=FOLDER,
+        help=f"where earlier results are, and where NAME.json is written ({FOLDER})",
+    )
+    study.add_argument("--quiet", action="store_true", help="no progress")
 
     sweep = command(
         "sweep",

@@ -6,15 +6,29 @@ import argparse
 import hashlib
 import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ganlib import checkpoint, distributed, evaluation, parzen_sweep, precision, provenance, runs, sampling, settings
+from ganlib import (
+    checkpoint,
+    distributed,
+    evaluation,
+    parzen_sweep,
+    precision,
+    provenance,
+    runs,
+    sampling,
+    settings,
+    snapshots,
+    studies,
+)
+from ganlib import combine as combining
 from ganlib.cli import pictures
-from ganlib.cli.arguments import DIVERGED, USAGE, Stop
+from ganlib.cli.arguments import DIVERGED, REFUSED, USAGE, Stop
 from ganlib.cli.errors import refusing
-from ganlib.cli.training import chosen, folder_of, pick, run_of, train_to_the_end
+from ganlib.cli.training import chosen, folder_of, overrides_of, pick, run_of, train_to_the_end
 from ganlib.evaluation import Trained
 
 
@@ -119,21 +133,22 @@ def reproduce(args: argparse.Namespace) -> None:
     }
     provenance.check_results(path, same)
     held_out = evaluation.held_out(run, device)  # before hours of training, not after
-    runner, start = train_to_the_end(args, run, resume=True)
+    kept = folder / "snapshots"
+    runner, start = train_to_the_end(args, run, resume=True, snapshots=kept)
     training = runner.training
     if not training.processes.first:
         return
-    found, weights = {}, {}
+    snapshots.keep(kept, training)  # a run that `train` has finished has none yet
+    found, weights, chosen_at = {}, {}, {}
     for seed in training.seeds:
-        generator = training.networks(seed)[0]
-        found[str(seed)] = evaluation.evaluate(run, generator, held_out, samples=args.samples)
-        file = path.with_name(f"{path.stem}-seed{seed}.safetensors")
-        evaluation.save_generator(file, run, seed, generator, training.iteration)
-        weights[str(seed)] = {
-            "file": file.name,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-            "format": "half precision",
-        }
+        choice = snapshots.choose(kept, run, seed, held_out, device=device, samples=args.samples)
+        chosen_at[str(seed)] = {"iteration": choice.iteration, "curve": choice.curve}
+        trained, _ = evaluation.open_trained(choice.path)
+        found[str(seed)] = evaluation.evaluate(run, trained.generator(seed, device), held_out, samples=args.samples)
+        content = choice.path.read_bytes()
+        file = provenance.write(path.with_name(f"{path.stem}-seed{seed}.safetensors"), content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        weights[str(seed)] = {"file": file.name, "sha256": sha256, "format": "half precision"}
     used = held_out.values() if run.channels == 0 else [training.data, *held_out.values()]
     described = provenance.provenance(run, training.seeds, training.device, list(used), started, args.argv)
     columns = ["iteration", "d_loss", "g_loss", "d_real", "d_fake"]
@@ -149,8 +164,59 @@ def reproduce(args: argparse.Namespace) -> None:
         "figures_by_seed": found,
         "across_seeds": evaluation.across_seeds(list(found.values())),
         "curves": {"columns": columns, "by_seed": curves},
+        "snapshots": {
+            "every": snapshots.spacing(run),
+            "columns": ["iteration", "sigma", "validation log-likelihood (nats)"],
+            "chosen": "the best on the validation images; the test images have seen no other"
+            if run.channels
+            else "the last",
+            "by_seed": chosen_at,
+        },
         "weights": weights,
     }
+    print(provenance.write_results(path, results))
+
+
+def combine(args: argparse.Namespace) -> None:
+    """Put results of the same run with other seeds together."""
+    parts = []
+    for path in args.parts:
+        try:
+            parts.append(json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            raise Stop(REFUSED, f"{path} is no results file ({error})") from error
+    found = combining.combine(parts)
+    provenance.check_results(args.results, {name: found[name] for name in ("run", "settings", "samples")})
+    sources = {seed: path for path, part in zip(args.parts, parts, strict=True) for seed in part["weights"]}
+    for seed, weights in found["weights"].items():
+        source = sources[seed].with_name(weights["file"])
+        content = source.read_bytes()
+        if hashlib.sha256(content).hexdigest() != weights["sha256"]:
+            raise Stop(REFUSED, f"{source} is not the file that {sources[seed]} names; reproduce it again")
+        file = provenance.write(args.results.with_name(f"{args.results.stem}-seed{seed}.safetensors"), content)
+        found["weights"][seed] = weights | {"file": file.name}
+    print(provenance.write_results(args.results, found))
+
+
+def study(args: argparse.Namespace) -> None:
+    """Answer a study, write its result."""
+    if args.name is None:
+        print("\n".join(f"{name:<{max(map(len, studies.STUDIES))}}  {says}" for name, says in studies.STUDIES.items()))
+        return
+    started, path = datetime.now(UTC), args.folder / f"{args.name}.json"
+    with refusing(USAGE):
+        asked = studies.settings(args.name, overrides_of(args))
+        device = pick(args)
+    same = {"study": args.name, "settings": asdict(asked)}
+    provenance.check_results(path, same)
+    say = (lambda line: None) if args.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    outcome = studies.module(args.name).study(asked, device, args.folder, say)
+    described = provenance.of_study(args.name, asked, device, outcome.data, started, args.argv)
+    files = {}
+    for name, content in outcome.files.items():
+        provenance.write(args.folder / name, content)
+        files[name] = {"sha256": hashlib.sha256(content).hexdigest()}
+    results = described | {"inputs": outcome.inputs, "figures": outcome.figures, "files": files}
     print(provenance.write_results(path, results))
 
 
@@ -195,5 +261,7 @@ COMMANDS = {
     "sample": sample,
     "evaluate": evaluate,
     "reproduce": reproduce,
+    "combine": combine,
+    "study": study,
     "sweep": sweep,
 }

@@ -24,7 +24,9 @@ from ganlib.runs import Run
 from ganlib.training import Diverged, OutOfMemory, Training
 
 
-def train_to_the_end(args: argparse.Namespace, run: Run, *, resume: bool) -> tuple[Runner, int]:
+def train_to_the_end(
+    args: argparse.Namespace, run: Run, *, resume: bool, snapshots: Path | None = None
+) -> tuple[Runner, int]:
     """Train to the end, with checkpoints, progress and logs; returns the runner and the iteration it began at."""
     if args.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise Stop(USAGE, "TensorBoard logs need the package tensorboard: pip install tensorboard")
@@ -42,7 +44,7 @@ def train_to_the_end(args: argparse.Namespace, run: Run, *, resume: bool) -> tup
             processes=processes,
         )
     with refusing(REFUSED):
-        runner = Runner(training, folder_of(args), resume=resume, save_every=args.save_every)
+        runner = Runner(training, folder_of(args), resume=resume, save_every=args.save_every, snapshots=snapshots)
     start = training.iteration
     if say:
         where = describe(device) + (f", {processes.world} processes" if processes.world > 1 else "")
@@ -101,6 +103,12 @@ def _progress(run: Run, seeds: Sequence[int], start: int, wanted: bool) -> Itera
 
 def run_of(args: argparse.Namespace) -> Run:
     """The named run with the settings asked for."""
+    with refusing(USAGE):
+        return runs.get(args.name, overrides_of(args))
+
+
+def overrides_of(args: argparse.Namespace) -> dict[str, str]:
+    """The settings asked for, as they were typed."""
     overrides: dict[str, str] = {}
     for each in args.set:
         name, equals, value = each.partition("=")
@@ -109,9 +117,7 @@ def run_of(args: argparse.Namespace) -> Run:
         if name in overrides:
             raise Stop(USAGE, f"--set {name} was given twice")
         overrides[name] = value
-
-    with refusing(USAGE):
-        return runs.get(args.name, overrides)
+    return overrides
 
 
 def pick(args: argparse.Namespace) -> torch.device:

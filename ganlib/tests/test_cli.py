@@ -15,7 +15,7 @@ import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlib import checkpoint, evaluation, provenance, runs
+from ganlib import checkpoint, evaluation, provenance, runs, studies
 from ganlib.cli import main
 from ganlib.cli.arguments import EPILOG, parser
 
@@ -68,14 +68,16 @@ def test_help_imports_no_torch_and_documents_every_exit_code():
 
 def test_the_examples_in_help_are_commands():
     lines = re.findall(r"-m ganlib (.*?)(?:  +.*)?$", EPILOG, re.MULTILINE)
-    assert len(lines) == 9
+    assert len(lines) == 11
     for line in lines:
         args = parser().parse_args(shlex.split(line))
-        if hasattr(args, "name") and args.name:
+        if args.command == "study":
+            studies.settings(args.name)
+        elif hasattr(args, "name") and args.name:
             runs.get(args.name, dict(each.split("=") for each in args.set))
 
 
-@pytest.mark.parametrize("command", ["runs", "train", "sample", "evaluate", "reproduce", "sweep"])
+@pytest.mark.parametrize("command", ["runs", "train", "sample", "evaluate", "reproduce", "combine", "study", "sweep"])
 def test_every_command_has_help(run, command):
     code, out, err = run(command, "--help")
     assert (code, err) == (0, "")
@@ -211,8 +213,8 @@ def test_one_dimensional_samples_are_drawn_too(run):
 def test_other_settings_do_not_resume_and_a_run_is_not_overwritten(run):
     assert run("train", "ring8", *SMALL, "--quiet")[0] == 0
     kept = checkpoint.newest("trained/ring8")[0].path.read_bytes()
-    said = refused(run, 5, "train", "ring8", "--set", "every=2", "--resume", "--quiet", "--seed", 1)
-    assert f"iterations: 4 -> {runs.get('ring8').iterations}; seeds: [0] -> [1]" in said
+    said = refused(run, 5, "train", "ring8", "--set", "every=3", "--resume", "--quiet", "--seed", 1)
+    assert f"every: {SMALL[-1].partition('=')[2]} -> 3; seeds: [0] -> [1]" in said
     assert "resume it" in refused(run, 5, "train", "ring8", *SMALL)
     assert checkpoint.newest("trained/ring8")[0].path.read_bytes() == kept
 
@@ -271,6 +273,7 @@ def test_reproduce_writes_all_of_it_and_can_be_repeated(run, tmp_path):
     assert (found["seeds"], found["samples"], found["iterations_of_this_command"]) == ([0, 1], 100, 4)
     assert found["command"].endswith("--results ring.json")
     assert [row[0] for row in found["curves"]["by_seed"]["1"]] == [2, 4]
+    assert found["snapshots"]["by_seed"]["1"] == {"iteration": 4, "curve": []}
     whole, _ = checkpoint.newest("trained/ring8")
     assert found["curves"]["by_seed"]["1"][1] == pytest.approx(whole.tensors["curves"][1, 1].tolist(), rel=1e-6)
     values = found["across_seeds"]["high_quality"]["values"]
@@ -287,7 +290,7 @@ def test_reproduce_writes_all_of_it_and_can_be_repeated(run, tmp_path):
     assert "resumes after iteration 4 of 4" in err
     again = json.loads((tmp_path / "r" / "ring.json").read_text())
     assert again["iterations_of_this_command"] == 0
-    for name in ("settings", "figures_by_seed", "across_seeds", "curves", "weights"):
+    for name in ("settings", "figures_by_seed", "across_seeds", "curves", "snapshots", "weights"):
         assert again[name] == found[name]
 
     before = (tmp_path / "r" / "ring.json").read_bytes()
@@ -305,6 +308,20 @@ def test_reproduce_of_images_names_every_split(run):
     assert [each["split"] for each in found["data"]] == ["train", "valid", "test"]
     figure = found["figures_by_seed"]["0"]["figures"]["log_likelihood"]
     assert (figure["n"], figure["plus_minus_is"]) == (500, "standard error over test images")
+    # What is measured are the weights beside the result, chosen on the validation images.
+    kept = found["snapshots"]["by_seed"]["0"]
+    assert [at for at, _, _ in kept["curve"]] == [2, 4]
+    assert kept["iteration"] == max(kept["curve"], key=lambda row: row[2])[0]
+    again = json.loads(
+        run("evaluate", "trained/mnist-paper/mnist-paper-seed0.safetensors", "--samples", 50, "--json")[1]
+    )
+    assert again["iteration"] == kept["iteration"]
+    assert again["figures_by_seed"]["0"]["figures"] == found["figures_by_seed"]["0"]["figures"]
+
+
+def test_reproduce_measures_a_run_that_train_finished(run):
+    assert run("train", "ring8", *SMALL, "--quiet")[0] == 0
+    assert run("reproduce", "ring8", *SMALL, "--samples", 50, "--quiet")[0] == 0
 
 
 def test_tensorboard_is_asked_for_before_any_work(run, tmp_path, monkeypatch):

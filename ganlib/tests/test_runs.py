@@ -51,11 +51,11 @@ def test_the_two_mnist_runs_differ_in_the_update_only():
 
 
 def test_lengths_are_whole_epochs_of_the_training_splits():
-    epochs = {"mnist-paper": 500, "tfd": 50, "tfd-stage2": 22, "cifar10-fc": 500, "cifar10-conv": 500, "small-mlp": 200}
+    epochs = {"mnist-paper": 250, "tfd": 50, "tfd-stage2": 22, "cifar10-fc": 500, "cifar10-conv": 500, "small-mlp": 200}
     for name, count in epochs.items():
         run = runs.RUNS[name]
         assert run.iterations == count * run.epoch_length
-    assert runs.RUNS["mnist-paper"].iterations == 250_000
+    assert runs.RUNS["mnist-paper"].iterations == 125_000
     assert (runs.RUNS["dcgan-digits"].iterations, runs.RUNS["dcgan-digits"].epoch_length) == (6_200, 62)
     assert runs.get("mnist-paper", {"examples": 4000}).epoch_length == 40
     assert runs.get("mnist-paper", {"data": "digits"}).epoch_length == 40

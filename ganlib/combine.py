@@ -1,0 +1,70 @@
+"""One result from several of one run: its seeds trained one after another, or on several machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ganlib.evaluation import across_seeds
+from ganlib.provenance import ResultsError
+
+SAME = ("run", "settings", "changed", "data", "precision", "processes", "samples")
+BY_SEED = ("figures_by_seed", "curves", "snapshots", "weights")
+OWN = ("seeds", "environment", "started", "wall_seconds", "command", "iterations_of_this_command")
+
+
+def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One result from several of ``python -m ganlib reproduce``.
+
+    Parameters
+    ----------
+    parts : the results, each with other seeds and everything else alike; the result has their seeds in order.
+
+    Returns
+    -------
+    dict
+        As one of them, with the spread across all seeds; "parts" has each one's environment, time and command. The
+        files under "weights" still have the names they have there.
+
+    Raises
+    ------
+    ResultsError
+        If there are fewer than two parts, one is no such result, they differ in a setting, or share a seed.
+    """
+    if len(parts) < 2:
+        raise ResultsError(f"{len(parts)} result; combining takes two or more, each of other seeds")
+    for part in parts:
+        missing = [name for name in (*SAME, *OWN, *BY_SEED) if name not in part]
+        if missing:
+            raise ResultsError(f"one of them is no result of reproduce: it lacks {', '.join(missing)}")
+    for name in SAME:
+        if any(part[name] != parts[0][name] for part in parts):
+            there = "; ".join(f"seeds {part['seeds']}: {_differing(parts[0][name], part[name])}" for part in parts[1:])
+            raise ResultsError(f"they differ in {name} ({there}); only seeds may differ")
+    seeds = sorted(seed for part in parts for seed in part["seeds"])
+    if len(set(seeds)) < len(seeds):
+        raise ResultsError(f"a seed is in two of them: {seeds}")
+
+    def by_seed(of: Any) -> dict[str, Any]:
+        found = {seed: each for part in parts for seed, each in of(part).items()}
+        return {str(seed): found[str(seed)] for seed in seeds}
+
+    figures = by_seed(lambda part: part["figures_by_seed"])
+    first = parts[0]
+    return {
+        **{name: first[name] for name in SAME},
+        "seeds": seeds,
+        "parts": [{name: part[name] for name in OWN} for part in parts],
+        "figures_by_seed": figures,
+        "across_seeds": across_seeds(list(figures.values())),
+        "curves": {"columns": first["curves"]["columns"], "by_seed": by_seed(lambda part: part["curves"]["by_seed"])},
+        "snapshots": {**first["snapshots"], "by_seed": by_seed(lambda part: part["snapshots"]["by_seed"])},
+        "weights": by_seed(lambda part: part["weights"]),
+    }
+
+
+def _differing(one: Any, other: Any) -> str:
+    if isinstance(one, dict) and isinstance(other, dict):
+        names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+        return ", ".join(f"{name} {one.get(name)!r} and {other.get(name)!r}" for name in names) or "nothing"
+    return f"{one!r} and {other!r}"

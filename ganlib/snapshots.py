@@ -1,0 +1,108 @@
+"""The generators that a run leaves on its way, and the choice of one of them on validation images.
+
+The original's MNIST run was stopped by hand, so when to stop is a choice, and it must not be made on test images. A run
+that is reproduced keeps about fifty generators, in the half precision in which one of them will be published; the one
+with the best validation score is measured on the test images, once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from ganlib import evaluation
+from ganlib.checkpoint import CheckpointError
+from ganlib.images import Images
+from ganlib.runs import Run
+from ganlib.toys import Mixture
+from ganlib.training import Training
+
+SNAPSHOTS = 50
+_NAME = re.compile(r"iteration-(\d{9})\.safetensors")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A seed's snapshots: the one to measure, and the scores it was chosen by.
+
+    path, iteration : the chosen file and how far it was trained.
+    curve : (iteration, sigma, validation score) of each snapshot, in order; empty for toy data, whose last is taken.
+    """
+
+    path: Path
+    iteration: int
+    curve: tuple[tuple[int, float, float], ...]
+
+
+def spacing(run: Run) -> int:
+    """Iterations between a run's snapshots: a fiftieth of the run, in whole reports; toy data keep the last only.
+
+    Examples
+    --------
+    >>> from ganlib import runs
+    >>> spacing(runs.get("mnist-paper", {"iterations": 125_000}))
+    2500
+    """
+    if run.channels == 0:
+        return run.iterations
+    return -(-run.iterations // (SNAPSHOTS * run.every)) * run.every
+
+
+def keep(folder: str | Path, training: Training) -> None:
+    """Write every seed's generator under ``folder``, if the run is at a snapshot or at its end."""
+    run, at = training.run, training.iteration
+    if at == 0 or (at % spacing(run) and at != run.iterations):
+        return
+    for seed in training.seeds:
+        path = Path(folder) / f"seed-{seed}" / f"iteration-{at:09}.safetensors"
+        evaluation.save_generator(path, run, seed, training.networks(seed)[0], at)
+
+
+def choose(
+    folder: str | Path,
+    run: Run,
+    seed: int,
+    data: Mapping[str, Images | Mixture],
+    *,
+    device: torch.device | str = "cpu",
+    samples: int = evaluation.SAMPLES,
+) -> Choice:
+    """The snapshot of a seed with the best score on validation images; of toy data the last.
+
+    Parameters
+    ----------
+    folder : where `keep` wrote. run, seed : whose. data : from `ganlib.evaluation.held_out`; "test" is not looked at.
+    device : where ``data`` are. samples : drawn from each generator, with seed 0.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no snapshot of the run's end, or one is not of this run.
+    Diverged
+        If a sample is not finite.
+    """
+    files = Path(folder, f"seed-{seed}").glob("iteration-*")
+    found = sorted((int(name[1]), path) for path in files if (name := _NAME.fullmatch(path.name)))
+    found = [(at, path) for at, path in found if at <= run.iterations]  # the folder's run may have been longer
+    if not found or found[-1][0] != run.iterations:
+        raise CheckpointError(f"{folder} has no snapshot of {run.name}'s end, seed {seed}; remove it and train again")
+    if run.channels == 0:
+        return Choice(found[-1][1], found[-1][0], ())
+    curve = []
+    for at, path in found:
+        trained, _ = evaluation.open_trained(path)
+        if trained.seeds != (seed,) or not _same(trained.run, run):
+            raise CheckpointError(f"{path} is of another run; remove the folder and train again")
+        sigma, score = evaluation.validation_score(run, trained.generator(seed, device), data, samples=samples)
+        curve.append((at, sigma, score))
+    best = max(range(len(curve)), key=lambda i: curve[i][2])  # the first of equals
+    return Choice(found[best][1], found[best][0], tuple(curve))
+
+
+def _same(one: Run, other: Run) -> bool:
+    """But for their length: what a run does at an iteration does not depend on how many follow."""
+    return replace(one, iterations=other.iterations, pretrained=other.pretrained) == other

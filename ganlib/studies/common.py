@@ -1,0 +1,88 @@
+"""What every study is made of, and how its result is put together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from ganlib.images import Images
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study found.
+
+    figures : fit for JSON; every measured number is a `figure`, or stands in a table whose columns say what they are.
+    data : the splits used.
+    files : written beside the result, by the end of their names: "x.npz" becomes NAME-x.npz.
+    inputs : sha256 of each file that was read, by name; see `read`.
+    """
+
+    figures: dict[str, Any]
+    data: list[Images]
+    files: dict[str, bytes] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+
+
+class Study(Protocol):
+    """A module of `ganlib.studies`: what it asks, its settings, and the function that answers."""
+
+    Settings: type[Any]
+
+    def study(self, settings: Any, device: torch.device, folder: Path, say: Say) -> Outcome:
+        """Answer; ``folder`` holds earlier results, ``say`` shows progress."""
+
+
+def figure(
+    value: float, unit: str, n: int, n_is: str, plus_minus: float | None = None, plus_minus_is: str = "none is given"
+) -> dict[str, Any]:
+    """A measured number with its unit, the n it comes from, and what its +- is.
+
+    Examples
+    --------
+    >>> figure(0.5, "share", 100, "samples")["plus_minus"] is None
+    True
+    """
+    found: dict[str, Any] = {"value": value, "unit": unit, "n": n, "n_is": n_is}
+    return found | {"plus_minus": plus_minus, "plus_minus_is": plus_minus_is}
+
+
+def read(folder: Path, name: str, inputs: dict[str, str]) -> Path:
+    """The path of an earlier result, its sha256 noted in ``inputs``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there; the message says how it is made.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is not there; this study looks at earlier results: give their folder with --folder, or make them "
+            "with `python -m ganlib reproduce` or `python -m ganlib study` and --results in that folder"
+        )
+    inputs[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return path
+
+
+def check_positive(settings: Any, *names: str) -> None:
+    """Refuse settings that are not above 0 (ValueError, naming each)."""
+    wrong = [f"{name} is {getattr(settings, name)!r}" for name in names if not getattr(settings, name) > 0]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}; give a number above 0")
+
+
+def check_types(settings: Any) -> None:
+    """Refuse settings whose value is not of the type they are declared with (TypeError)."""
+    kinds = {"int": int, "float": (int, float), "str": str}
+    for each in fields(settings):
+        value, kind = getattr(settings, each.name), str(each.type)
+        if isinstance(value, bool) or not isinstance(value, kinds[kind]):  # type: ignore[arg-type]
+            raise TypeError(f"{each.name} is {value!r}; it must be {kind}")

@@ -1,0 +1,79 @@
+"""Seeds trained apart give one result: every figure kept, the spread across all seeds, nothing else mixed."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from ganlib.cli import main
+from ganlib.combine import combine
+from ganlib.provenance import ResultsError
+
+SMALL = ["--set", "iterations=4", "--set", "every=2", "--samples", "50", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    for name, seed in (("one", "0"), ("two", "3"), ("again", "3")):
+        out = ["--seed", seed, "--out", str(folder / name), "--results", str(folder / f"{name}.json")]
+        assert main(["reproduce", "ring8", *SMALL, *out]) == 0
+    return folder
+
+
+def read(folder, *names):
+    return [json.loads((folder / f"{name}.json").read_text()) for name in names]
+
+
+def test_combined_seeds_keep_their_figures_and_give_the_spread(folder):
+    one, two = read(folder, "one", "two")
+    found = combine([two, one])
+    assert found["seeds"] == [0, 3]
+    assert found["figures_by_seed"] == {**one["figures_by_seed"], **two["figures_by_seed"]}
+    for name, across in found["across_seeds"].items():
+        values = [part["figures_by_seed"][seed]["figures"][name]["value"] for part, seed in ((one, "0"), (two, "3"))]
+        assert across["values"] == values
+        assert across["standard_deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert [part["environment"] for part in found["parts"]] == [two["environment"], one["environment"]]
+    for name in ("curves", "snapshots"):
+        assert found[name]["by_seed"] == {**one[name]["by_seed"], **two[name]["by_seed"]}
+
+
+def test_the_command_writes_one_file_with_all_weights(folder, capsys):
+    capsys.readouterr()
+    parts = [str(folder / "one.json"), str(folder / "two.json")]
+    assert main(["combine", *parts, "--results", str(folder / "new" / "both.json")]) == 0
+    found = json.loads((folder / "new" / "both.json").read_text())
+    for seed, source in (("0", "one-seed0"), ("3", "two-seed3")):
+        file = folder / "new" / found["weights"][seed]["file"]
+        assert file.name == f"both-seed{seed}.safetensors"
+        assert file.read_bytes() == (folder / f"{source}.safetensors").read_bytes()
+
+
+def test_other_weights_than_the_result_names_are_refused(folder, tmp_path, capsys):
+    for name in ("one", "two"):
+        for path in folder.glob(f"{name}*.*"):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "two-seed3.safetensors").write_bytes((folder / "one-seed0.safetensors").read_bytes())
+    parts = [str(tmp_path / "one.json"), str(tmp_path / "two.json")]
+    assert main(["combine", *parts, "--results", str(tmp_path / "both.json")]) == 5
+    assert "is not the file that" in capsys.readouterr().err
+    assert not (tmp_path / "both.json").exists()
+    assert main(["combine", str(tmp_path / "none.json"), parts[0], "--results", "x.json"]) == 5
+
+
+def test_only_seeds_may_differ(folder):
+    one, two, again = read(folder, "one", "two", "again")
+    with pytest.raises(ResultsError, match=r"a seed is in two of them: \[3, 3\]"):
+        combine([two, again])
+    with pytest.raises(ResultsError, match="1 result; combining takes two"):
+        combine([one])
+    other = copy.deepcopy(two)
+    other["settings"]["k"] = 2
+    with pytest.raises(ResultsError, match=r"they differ in settings \(seeds \[3\]: k 1 and 2\)"):
+        combine([one, other])
+    with pytest.raises(ResultsError, match="they differ in samples"):
+        combine([one, {**two, "samples": 60}])
+    with pytest.raises(ResultsError, match="no result of reproduce: it lacks run"):
+        combine([one, {"seeds": [1]}])

@@ -1,0 +1,115 @@
+"""Which generator of a run is measured: kept on the way, chosen on validation images, the test images not looked at."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ganlib import evaluation, runs, snapshots
+from ganlib.checkpoint import CheckpointError
+from ganlib.metrics import parzen
+from ganlib.runner import Runner
+from ganlib.sampling import sample
+from ganlib.training import Training
+
+DIGITS = {"data": "digits", "width": 16, "units": 8, "m": 10, "iterations": 60, "every": 2}
+
+
+def trained(folder, seeds=(0,), **settings):
+    run = runs.get("mnist-paper", {**DIGITS, **settings})
+    runner = Runner(Training(run, seeds=seeds, device="cpu"), folder / "run", snapshots=folder / "kept")
+    list(runner.reports())
+    return run, runner.training
+
+
+@pytest.mark.parametrize(
+    ("iterations", "every", "apart"), [(125_000, 500, 2500), (60, 2, 2), (100, 1, 2), (101, 1, 3), (10, 4, 4)]
+)
+def test_about_fifty_snapshots_at_whole_reports(iterations, every, apart):
+    run = runs.get("mnist-paper", {"iterations": iterations, "every": every})
+    assert snapshots.spacing(run) == apart
+    assert apart % every == 0
+    assert iterations / apart <= snapshots.SNAPSHOTS
+
+
+def test_kept_generators_are_those_of_their_iteration_in_half_precision(tmp_path):
+    trained(tmp_path, seeds=(3, 1), iterations=12, every=4)
+    again = Training(runs.get("mnist-paper", {**DIGITS, "iterations": 12, "every": 4}), seeds=(3, 1), device="cpu")
+    for at in (4, 8, 12):
+        again.advance(4)
+        for seed in (3, 1):
+            kept, _ = evaluation.open_trained(tmp_path / "kept" / f"seed-{seed}" / f"iteration-{at:09}.safetensors")
+            assert (kept.iteration, kept.seeds) == (at, (seed,))
+            expected = again.networks(seed)[0].state_dict()
+            for name, tensor in kept.generator().state_dict().items():
+                assert torch.equal(tensor, expected[name].half().float())
+
+
+def test_the_best_on_validation_images_is_chosen_and_no_test_image_is_needed(tmp_path):
+    run, _ = trained(tmp_path)
+    valid = {"valid": evaluation.held_out(run)["valid"]}
+    choice = snapshots.choose(tmp_path / "kept", run, 0, valid, samples=200)
+    assert [row[0] for row in choice.curve] == list(range(2, 61, 2))
+    scores = []
+    for at, sigma, score in choice.curve:
+        kept, _ = evaluation.open_trained(tmp_path / "kept" / "seed-0" / f"iteration-{at:09}.safetensors")
+        drawn = sample(kept.generator(), runs.latent(run), 200, seed=0)
+        images = valid["valid"].floats()
+        protocol = parzen.evaluate(drawn, images, images[:10])
+        assert (protocol.sigma, max(protocol.sweep)) == (sigma, pytest.approx(score))
+        scores.append(score)
+    assert choice.iteration == choice.curve[scores.index(max(scores))][0]
+    assert choice.path.name == f"iteration-{choice.iteration:09}.safetensors"
+
+
+def test_contrast_normalised_and_tanh_images_have_a_validation_score(tmp_path):
+    for name, settings in (("small-mlp", {"data": "digits", "width": 8, "iterations": 2, "every": 1}),):
+        run = runs.get(name, settings)
+        net = runs.networks(run, 0, None)[0].eval()
+        data = evaluation.held_out(run)
+        sigma, score = evaluation.validation_score(run, net, data, samples=100)
+        found = evaluation.evaluate(run, net, data, samples=100)
+        assert found["figures"]["sigma"]["value"] == sigma
+        assert max(found["details"]["validation_log_likelihoods"]) == pytest.approx(score)
+
+
+def test_toy_data_keep_the_last_only(tmp_path):
+    run = runs.get("ring8", {"width": 8, "m": 8, "iterations": 12, "every": 3})
+    list(Runner(Training(run, device="cpu"), tmp_path / "run", snapshots=tmp_path / "kept").reports())
+    choice = snapshots.choose(tmp_path / "kept", run, 0, evaluation.held_out(run))
+    assert (choice.iteration, choice.curve) == (12, ())
+    assert [path.name for path in (tmp_path / "kept" / "seed-0").iterdir()] == ["iteration-000000012.safetensors"]
+
+
+def test_an_unfinished_run_and_another_runs_snapshots_are_refused(tmp_path):
+    run, _ = trained(tmp_path, iterations=8)
+    data = evaluation.held_out(run)
+    with pytest.raises(CheckpointError, match="has no snapshot of mnist-paper's end"):
+        snapshots.choose(tmp_path / "kept", replace(run, iterations=10), 0, data, samples=10)
+    with pytest.raises(CheckpointError, match="is of another run"):
+        snapshots.choose(tmp_path / "kept", replace(run, m=20), 0, data, samples=10)
+
+
+def test_a_longer_run_passes_through_the_shorter_ones_snapshots(tmp_path):
+    short, _ = trained(tmp_path / "short", iterations=8)
+    long, _ = trained(tmp_path / "long", iterations=12)
+    data = evaluation.held_out(short)
+    at_eight = [
+        snapshots.choose(tmp_path / name / "kept", short, 0, data, samples=20).curve for name in ("short", "long")
+    ]
+    assert at_eight[0] == at_eight[1]
+    again = Runner(Training(long, device="cpu"), tmp_path / "short" / "run", resume=True)
+    assert again.training.iteration == 8
+    list(again.reports())
+    whole = Training(long, device="cpu")
+    list(whole.reports())
+    expected = whole.state()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in again.training.state().items())
+
+
+def test_a_run_cannot_be_resumed_before_where_it_is(tmp_path):
+    trained(tmp_path, iterations=8)
+    with pytest.raises(CheckpointError, match="iterations: 8 -> 6"):
+        Runner(
+            Training(runs.get("mnist-paper", {**DIGITS, "iterations": 6}), device="cpu"), tmp_path / "run", resume=True
+        )

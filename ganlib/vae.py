@@ -1,0 +1,233 @@
+"""A variational autoencoder (Kingma & Welling, 2014) whose decoder is the paper's MNIST generator, to compare with it.
+
+It maximises a lower bound of log p(x), the evidence lower bound (ELBO): E_q(z|x) log p(x|z) - KL(q(z|x) || p(z)), with
+prior p(z) = N(0, I) and q(z|x) a Gaussian with independent coordinates. The reconstruction term is the usual one, the
+cross-entropy of pixels in [0, 1] with the decoder's sigmoid outputs. Read as a Bernoulli log-likelihood that is a model
+of binary pixels. For grey pixels it is no density: the bound's nats compare neither with a Parzen score nor with those
+of binarised digits. What is shown as samples, here as commonly, are the decoder's outputs: means of the pixels, without
+the noise that p(x|z) would add.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ganlib import checkpoint
+from ganlib.checkpoint import CheckpointError
+from ganlib.images import Images
+from ganlib.latent import Latent
+from ganlib.nets.layers import Affine
+from ganlib.nets.paper import PIXELS, PaperGenerator, start
+from ganlib.sampling import sample
+from ganlib.training import Diverged
+
+
+class VAE(nn.Module):
+    """Encoder pixels-hidden-hidden-(mean, log variance), decoder `ganlib.nets.PaperGenerator`.
+
+    The defaults are 784-1200-1200-100 and the paper's 100-1200-1200-784. ReLU between layers.
+
+    Parameters
+    ----------
+    latent_dim, hidden : length of z and width of the hidden layers of both networks, >= 1.
+    pixel_means : (outputs,) in [0, 1], where the decoder starts, see `ganlib.nets.PaperGenerator`.
+    outputs : pixels of an image, >= 1.
+    seed : of the initial weights; torch's global random state is left as it was.
+
+    Raises
+    ------
+    ValueError
+        As `ganlib.nets.PaperGenerator`.
+
+    Examples
+    --------
+    >>> vae = VAE(2, 16, outputs=9)
+    >>> vae.elbo(torch.rand(5, 9), torch.randn(5, 2)).shape
+    torch.Size([5])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        hidden: int = 1200,
+        pixel_means: Tensor | None = None,
+        *,
+        outputs: int = PIXELS,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.decoder = PaperGenerator(latent_dim, hidden, pixel_means, outputs=outputs)
+            layers = Affine(outputs, hidden), Affine(hidden, hidden), Affine(hidden, 2 * latent_dim)
+            for layer in layers:
+                start(layer, 0.05)  # as the decoder's
+        self.encoder = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z|x), each (m, latent_dim), for images x (m, outputs) in [0, 1]."""
+        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        return mean, log_variance
+
+    def logits(self, z: Tensor) -> Tensor:
+        """What the decoder's sigmoid is applied to, (m, outputs): the cross-entropy is exact only from here."""
+        net = self.decoder
+        pixels: Tensor = net.output(net.second(net.hidden2(functional.relu(net.hidden1(z)))))
+        return pixels
+
+    def elbo(self, x: Tensor, noise: Tensor) -> Tensor:
+        """`elbo` of images x (m, outputs) in [0, 1], one value each, with noise (m, latent_dim) from N(0, I)."""
+
+        def log_likelihood(z: Tensor) -> Tensor:
+            return -functional.binary_cross_entropy_with_logits(self.logits(z), x, reduction="none").sum(1)
+
+        return elbo(*self.encode(x), noise, log_likelihood)
+
+
+def elbo(mean: Tensor, log_variance: Tensor, noise: Tensor, log_likelihood: Callable[[Tensor], Tensor]) -> Tensor:
+    """One-sample estimate of the evidence lower bound, differentiable through z = mean + exp(log_variance / 2) noise.
+
+    Parameters
+    ----------
+    mean, log_variance : (m, d), of q(z|x). noise : (m, d), drawn from N(0, I).
+    log_likelihood : gives log p(x|z), (m,), for z (m, d).
+
+    Returns
+    -------
+    Tensor
+        (m,), nats; its mean over the noise is the bound. Kingma & Welling (2014), equation 10.
+
+    Examples
+    --------
+    >>> zero = torch.zeros(1, 2)
+    >>> elbo(zero, zero, zero, lambda z: z.sum(1) - 3.0)  # q is the prior: what is left is log p(x|z)
+    tensor([-3.])
+    """
+    z = mean + (log_variance / 2).exp() * noise
+    return log_likelihood(z) - kl_to_prior(mean, log_variance)
+
+
+def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, I)) in nats, (m,), in closed form; arguments (m, d)."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
+def train(
+    vae: VAE, data: Images, *, iterations: int, every: int, m: int = 100, lr: float = 1e-3, seed: int = 0
+) -> Iterator[float]:
+    """Climb the bound with Adam; every ``every`` iterations yields its mean over the minibatches since the last yield.
+
+    Minibatches are drawn with replacement, as in `ganlib.algorithm1`. They and the noise come from a generator of their
+    own: the same arguments give the same weights.
+
+    Parameters
+    ----------
+    vae : trained in place, on the data's device. data : images in [0, 1], flat.
+    iterations, every, m : of Adam, between yields, and images a minibatch, >= 1. lr : learning rate, > 0. seed : of
+        minibatches and noise.
+
+    Raises
+    ------
+    ValueError
+        If a setting is impossible or the images do not fit; before any work, at the call.
+    Diverged
+        At the yield after the bound or a weight stopped being finite.
+    """
+    for name, number in (("iterations", iterations), ("every", every), ("m", m)):
+        if number < 1:
+            raise ValueError(f"{name} is {number}; it must be at least 1")
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr is {lr}; a learning rate is positive and finite")
+    _check_images(vae, data)
+    return _iterate(vae, data, iterations, every, m, lr, seed)
+
+
+def _iterate(vae: VAE, data: Images, iterations: int, every: int, m: int, lr: float, seed: int) -> Iterator[float]:
+    device = data.pixels.device
+    rng, prior = torch.Generator(device).manual_seed(seed), latent(vae.decoder)
+    optimiser = torch.optim.Adam(vae.parameters(), lr=lr, fused=device.type in ("cpu", "cuda"))
+    total, since = torch.zeros((), device=device), 0
+    for done in range(1, iterations + 1):
+        bound = vae.elbo(data.minibatch(m, rng), prior.minibatch(m, rng)).mean()
+        optimiser.zero_grad()
+        (-bound).backward()
+        optimiser.step()
+        total, since = total + bound.detach(), since + 1
+        if done % every == 0 or done == iterations:
+            if not (total.isfinite() and all(weight.isfinite().all() for weight in vae.parameters())):
+                raise Diverged(
+                    f"the VAE's bound or weights stopped being finite by iteration {done}: lower the learning rate"
+                )
+            yield total.item() / since
+            total, since = torch.zeros_like(total), 0
+
+
+def bounds(vae: VAE, data: Images, *, seed: int = 0, batch: int = 1000) -> Tensor:
+    """One-sample estimates of every image's evidence lower bound, (N,) float64 nats; their mean estimates the data's.
+
+    Errors as `train`. ``seed`` is that of the noise, so that two trainings are compared under the same.
+    """
+    _check_images(vae, data)
+    noise = latent(vae.decoder).minibatch(len(data), torch.Generator(data.pixels.device).manual_seed(seed))
+    with torch.no_grad():
+        parts = enumerate(noise.split(batch))
+        return torch.cat([vae.elbo(data.floats(slice(i * batch, (i + 1) * batch)), z).double() for i, z in parts])
+
+
+def latent(decoder: PaperGenerator) -> Latent:
+    """The prior N(0, I) of a decoder's z."""
+    return Latent(decoder.latent_dim, "normal")
+
+
+def samples(decoder: PaperGenerator, n: int, *, seed: int = 0) -> Tensor:
+    """The decoder's means for n draws of z from the prior, (n, outputs) in (0, 1); errors as `sampling.sample`."""
+    return sample(decoder, latent(decoder), n, seed=seed)
+
+
+def decoder_file(vae: VAE, iteration: int) -> bytes:
+    """The decoder in half precision as the bytes of a safetensors file that `load_decoder` reads.
+
+    The encoder is left out: samples do not need it. ``iteration`` says how far the training was.
+    """
+    net = vae.decoder
+    half = {name: tensor.half() for name, tensor in net.state_dict().items()}
+    if not all(tensor.isfinite().all() for tensor in half.values()):
+        raise Diverged("a weight of the decoder lies beyond half precision's range; train with a lower learning rate")
+    sizes = {"latent_dim": net.latent_dim, "hidden": net.hidden1.out_features, "outputs": net.output.out_features}
+    with tempfile.TemporaryDirectory() as folder:
+        return checkpoint.save(folder, iteration, half, {"kind": "vae decoder"} | sizes, {}).read_bytes()
+
+
+def load_decoder(path: str | Path) -> PaperGenerator:
+    """The decoder that `decoder_file` gave, on the CPU in float32 and evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged or no VAE's decoder.
+    """
+    found = checkpoint.load(path)
+    sizes: list[Any] = [found.settings.get(name) for name in ("latent_dim", "hidden", "outputs")]
+    if found.settings.get("kind") != "vae decoder" or not all(type(size) is int and size > 0 for size in sizes):
+        raise CheckpointError(f"{path}: holds no decoder of a VAE; give a file that ganlib.vae.decoder_file made")
+    with torch.random.fork_rng(devices=[]):  # every weight is replaced below
+        net = PaperGenerator(sizes[0], sizes[1], outputs=sizes[2])
+    if {n: t.shape for n, t in found.tensors.items()} != {n: t.shape for n, t in net.state_dict().items()}:
+        raise CheckpointError(f"{path}: its weights are not those of a decoder of sizes {sizes}")
+    net.load_state_dict(found.tensors)  # copies, so half precision becomes the net's float32
+    return net.eval()
+
+
+def _check_images(vae: VAE, data: Images) -> None:
+    pixels = data.pixels[0].numel() if data.size is None else len(data.pixels[0]) * data.size**2
+    wanted = vae.decoder.output.out_features
+    if not data.flat or pixels != wanted or data.norm is not None or (data.low, data.high) != (0, 1):
+        raise ValueError(f"{data!r} does not fit the VAE; give flat images of {wanted} pixels in [0, 1]")
