@@ -1,4 +1,4 @@
-"""Where the widgets' package or torchmetrics are missing, as on a machine that only trains, what uses them is left out."""
+"""Where the widgets' package or torchmetrics is missing, as on a machine that only trains, their users are left out."""
 
 from importlib.util import find_spec
 

@@ -139,6 +139,7 @@ class Runner:
                 raise refused[0]
             return
         asked = self.settings()
+        asked["source"] = found.settings.get("source")  # says where the others come from, does nothing itself
         if found.iteration <= self.training.run.iterations:
             asked["iterations"] = found.settings.get("iterations")  # what an iteration does, no later one changes
         checkpoint.check_settings(found.settings, asked)

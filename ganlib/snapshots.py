@@ -105,4 +105,4 @@ def choose(
 
 def _same(one: Run, other: Run) -> bool:
     """But for their length: what a run does at an iteration does not depend on how many follow."""
-    return replace(one, iterations=other.iterations, pretrained=other.pretrained) == other
+    return replace(one, iterations=other.iterations, pretrained=other.pretrained, source=other.source) == other
