@@ -9,7 +9,7 @@ from ganlib.evaluation import across_seeds
 from ganlib.provenance import ResultsError
 
 SAME = ("run", "settings", "changed", "data", "precision", "processes", "samples")
-BY_SEED = ("figures_by_seed", "curves", "snapshots", "weights")
+BY_SEED = ("figures_by_seed", "curves", "snapshots", "weights", "averaged")
 OWN = ("seeds", "environment", "started", "wall_seconds", "command", "iterations_of_this_command")
 
 
@@ -47,7 +47,7 @@ def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     def by_seed(of: Any) -> dict[str, Any]:
         found = {seed: each for part in parts for seed, each in of(part).items()}
-        return {str(seed): found[str(seed)] for seed in seeds}
+        return {str(seed): found[str(seed)] for seed in seeds} if found else {}
 
     figures = by_seed(lambda part: part["figures_by_seed"])
     first = parts[0]
@@ -60,6 +60,11 @@ def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "curves": {"columns": first["curves"]["columns"], "by_seed": by_seed(lambda part: part["curves"]["by_seed"])},
         "snapshots": {**first["snapshots"], "by_seed": by_seed(lambda part: part["snapshots"]["by_seed"])},
         "weights": by_seed(lambda part: part["weights"]),
+        "averaged": {
+            **first["averaged"],
+            "by_seed": (averaged := by_seed(lambda part: part["averaged"]["by_seed"])),
+            "across_seeds": across_seeds(list(averaged.values())) if averaged else {},
+        },
     }
 
 

@@ -109,11 +109,13 @@ def open_trained(path: str | Path) -> tuple[Trained, list[CheckpointError]]:
     return Trained(run, tuple(seeds), found.iteration, found), refused
 
 
-def save_generator(path: str | Path, run: Run, seed: int, generator: nn.Module, iteration: int) -> Path:
+def save_generator(
+    path: str | Path, run: Run, seed: int, generator: nn.Module, iteration: int, record: Mapping[str, Any] | None = None
+) -> Path:
     """Write one seed's generator in half precision, as a checkpoint that `open_trained` reads.
 
     A tensor beyond half precision's range keeps its own. Training cannot go on from it: optimiser and discriminator
-    are not in it.
+    are not in it. ``record`` is kept with it, fit for JSON.
     """
     path = Path(path)
     tensors = {f"generator.{name}": _half(tensor) for name, tensor in generator.state_dict().items()}
@@ -122,7 +124,7 @@ def save_generator(path: str | Path, run: Run, seed: int, generator: nn.Module, 
         settings["pretrained"] = Path(run.pretrained).name  # no folder of this machine
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".generator-", dir=path.parent) as folder:
-        os.replace(checkpoint.save(folder, iteration, tensors, settings, {"only": "generator"}), path)
+        os.replace(checkpoint.save(folder, iteration, tensors, settings, {"only": "generator", **(record or {})}), path)
     return path
 
 

@@ -139,16 +139,24 @@ def reproduce(args: argparse.Namespace) -> None:
     if not training.processes.first:
         return
     snapshots.keep(kept, training)  # a run that `train` has finished has none yet
-    found, weights, chosen_at = {}, {}, {}
+    found, weights, chosen_at, averaged = {}, {}, {}, {}
     for seed in training.seeds:
         choice = snapshots.choose(kept, run, seed, held_out, device=device, samples=args.samples)
         chosen_at[str(seed)] = {"iteration": choice.iteration, "curve": choice.curve}
         trained, _ = evaluation.open_trained(choice.path)
         found[str(seed)] = evaluation.evaluate(run, trained.generator(seed, device), held_out, samples=args.samples)
-        content = choice.path.read_bytes()
-        file = provenance.write(path.with_name(f"{path.stem}-seed{seed}.safetensors"), content)
-        sha256 = hashlib.sha256(content).hexdigest()
-        weights[str(seed)] = {"file": file.name, "sha256": sha256, "format": "half precision"}
+        file = provenance.write(path.with_name(f"{path.stem}-seed{seed}.safetensors"), choice.path.read_bytes())
+        weights[str(seed)] = _weights(file)
+        if snapshots.can_average(run):
+            file = path.with_name(f"{path.stem}-averaged-seed{seed}.safetensors")
+            choice = snapshots.choose_average(kept, run, seed, held_out, file, device=device, samples=args.samples)
+            trained, _ = evaluation.open_trained(file)
+            generator = trained.generator(seed, device)
+            averaged[str(seed)] = {
+                "curve": choice.curve,
+                **evaluation.evaluate(run, generator, held_out, samples=args.samples),
+                "weights": _weights(file),
+            }
     used = held_out.values() if run.channels == 0 else [training.data, *held_out.values()]
     described = provenance.provenance(run, training.seeds, training.device, list(used), started, args.argv)
     columns = ["iteration", "d_loss", "g_loss", "d_real", "d_fake"]
@@ -173,6 +181,12 @@ def reproduce(args: argparse.Namespace) -> None:
             "by_seed": chosen_at,
         },
         "weights": weights,
+        "averaged": {
+            "of": "the generator's weights, over the last snapshots: the number that is best on validation images",
+            "columns": ["snapshots", "sigma", "validation log-likelihood (nats)"],
+            "by_seed": averaged,
+            "across_seeds": evaluation.across_seeds(list(averaged.values())) if averaged else {},
+        },
     }
     print(provenance.write_results(path, results))
 
@@ -188,13 +202,18 @@ def combine(args: argparse.Namespace) -> None:
     found = combining.combine(parts)
     provenance.check_results(args.results, {name: found[name] for name in ("run", "settings", "samples")})
     sources = {seed: path for path, part in zip(args.parts, parts, strict=True) for seed in part["weights"]}
-    for seed, weights in found["weights"].items():
-        source = sources[seed].with_name(weights["file"])
-        content = source.read_bytes()
-        if hashlib.sha256(content).hexdigest() != weights["sha256"]:
-            raise Stop(REFUSED, f"{source} is not the file that {sources[seed]} names; reproduce it again")
-        file = provenance.write(args.results.with_name(f"{args.results.stem}-seed{seed}.safetensors"), content)
-        found["weights"][seed] = weights | {"file": file.name}
+    files: dict[str, bytes] = {}
+    for seed, source in sources.items():
+        averaged = found["averaged"]["by_seed"].get(seed, {})
+        for which, holder in (("", found["weights"][seed]), ("-averaged", averaged.get("weights"))):
+            if holder is not None:
+                file = source.with_name(holder["file"])
+                if _weights(file)["sha256"] != holder["sha256"]:
+                    raise Stop(REFUSED, f"{file} is not the file that {source} names; reproduce it again")
+                holder["file"] = f"{args.results.stem}{which}-seed{seed}.safetensors"
+                files[holder["file"]] = file.read_bytes()
+    for name, content in files.items():
+        provenance.write(args.results.with_name(name), content)
     print(provenance.write_results(args.results, found))
 
 
@@ -240,6 +259,11 @@ def sweep(args: argparse.Namespace) -> None:
         **found,
     }
     print(provenance.write_results(args.out, results))
+
+
+def _weights(file: Path) -> dict[str, str]:
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return {"file": file.name, "sha256": sha256, "format": "half precision"}
 
 
 def _open(args: argparse.Namespace) -> Trained:

@@ -21,7 +21,7 @@ class Outcome:
 
     figures : fit for JSON; every measured number is a `figure`, or stands in a table whose columns say what they are.
     data : the splits used.
-    files : written beside the result, by the end of their names: "x.npz" becomes NAME-x.npz.
+    files : written beside the result, under these names.
     inputs : sha256 of each file that was read, by name; see `read`.
     """
 

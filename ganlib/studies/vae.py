@@ -42,7 +42,7 @@ class Settings:
     data: str = "mnist"
     latent_dim: int = 100
     hidden: int = 1200
-    iterations: int = 25_000
+    iterations: int = 30_000
     every: int = 500
     m: int = 100
     lr: float = 1e-3

@@ -63,6 +63,22 @@ def test_other_weights_than_the_result_names_are_refused(folder, tmp_path, capsy
     assert main(["combine", str(tmp_path / "none.json"), parts[0], "--results", "x.json"]) == 5
 
 
+def test_averages_are_combined_too(tmp_path):
+    small = ["--set", "data=digits", "--set", "width=8", "--set", "units=4", "--set", "m=10", *SMALL]
+    for seed in "01":
+        out = ["--seed", seed, "--out", str(tmp_path / f"run{seed}"), "--results", str(tmp_path / f"part{seed}.json")]
+        assert main(["reproduce", "mnist-paper", *small, *out]) == 0
+    parts = [str(tmp_path / f"part{seed}.json") for seed in "01"]
+    assert main(["combine", *parts, "--results", str(tmp_path / "digits.json")]) == 0
+    found = json.loads((tmp_path / "digits.json").read_text())["averaged"]
+    for seed in "01":
+        name = found["by_seed"][seed]["weights"]["file"]
+        assert name == f"digits-averaged-seed{seed}.safetensors"
+        assert (tmp_path / name).read_bytes() == (tmp_path / f"part{seed}-averaged-seed{seed}.safetensors").read_bytes()
+    values = [found["by_seed"][seed]["figures"]["log_likelihood"]["value"] for seed in "01"]
+    assert found["across_seeds"]["log_likelihood"]["values"] == values
+
+
 def test_only_seeds_may_differ(folder):
     one, two, again = read(folder, "one", "two", "again")
     with pytest.raises(ResultsError, match=r"a seed is in two of them: \[3, 3\]"):

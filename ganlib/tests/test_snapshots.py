@@ -113,3 +113,33 @@ def test_a_run_cannot_be_resumed_before_where_it_is(tmp_path):
         Runner(
             Training(runs.get("mnist-paper", {**DIGITS, "iterations": 6}), device="cpu"), tmp_path / "run", resume=True
         )
+
+
+def test_averages_are_of_the_last_snapshots_and_the_best_is_kept(tmp_path):
+    run, _ = trained(tmp_path, iterations=24)
+    valid = {"valid": evaluation.held_out(run)["valid"]}
+    choice = snapshots.choose_average(tmp_path / "kept", run, 0, valid, tmp_path / "mean.safetensors", samples=100)
+    kept = [
+        evaluation.open_trained(path)[0].generator().state_dict() for path in sorted((tmp_path / "kept").rglob("*s"))
+    ]
+    assert (
+        [row[0] for row in choice.curve]
+        == [count for count in snapshots.AVERAGED if count <= len(kept)]
+        == [1, 2, 5, 10]
+    )
+    best = max(choice.curve, key=lambda row: row[2])
+    written, _ = evaluation.open_trained(choice.path)
+    assert (written.iteration, written.checkpoint.record["snapshots_averaged"]) == (24, best[0])
+    for name, tensor in written.generator().state_dict().items():
+        expected = torch.stack([each[name].double() for each in kept[-best[0] :]]).mean(0).half().float()
+        assert torch.equal(tensor, expected)
+    sigma, score = evaluation.validation_score(run, written.generator(), valid, samples=100)
+    assert (sigma, score) == (best[1], pytest.approx(best[2]))
+
+
+def test_averages_leave_out_toys_and_batch_normalisation(tmp_path):
+    for name in ("ring8", "dcgan-mnist"):
+        run = runs.get(name)
+        assert not snapshots.can_average(run)
+        with pytest.raises(ValueError, match="left out of averaging; use choose"):
+            snapshots.choose_average(tmp_path, run, 0, {}, tmp_path / "x")
