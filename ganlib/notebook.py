@@ -6,6 +6,7 @@ Works alike in Jupyter, in Colab and in the rendered book, and needs nothing of 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -67,6 +68,29 @@ def gpu_check(chapter: str) -> None:
             print("The environment variable GANLIB_DEVICE asks for this device; without it ganlib looks for a GPU.")
         else:
             print("For the full one choose a GPU (in Colab: Runtime, Change runtime type), then run all cells again.")
+
+
+def committed(name: str) -> Path | None:
+    """The file ``name`` of the results committed with the book, ``book/results``, in a checkout around this folder.
+
+    Returns
+    -------
+    Path or None
+        None, said in one line, outside a checkout: an exported notebook is a single file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is a checkout and it has no such file.
+    """
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        results = folder / "book" / "results"
+        if results.is_dir():
+            if not (results / name).is_file():
+                raise FileNotFoundError(f"book/results has no {name}; see `python -m ganlib reproduce --help`")
+            return results / name
+    print(f"{name} is part of the book's checkout (book/results), and this notebook runs outside one.")
+    return None
 
 
 def glue(name: str, value: Any) -> None:

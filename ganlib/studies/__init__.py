@@ -17,6 +17,7 @@ STUDIES = {
     "vae": "a variational autoencoder with the paper's generator as its decoder",
     "eyes": "generators, memorised images and averages seen by other measures than Parzen windows",
     "memorisation": "the paper's pair trained on 50, 500 and 5,000 images",
+    "figure2": "random samples of trained generators and the training examples nearest to them",
     "chains": "samples of a Gibbs chain against independent ones",
 }
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from ganlib.images import Images
 
@@ -70,6 +73,14 @@ def read(folder: Path, name: str, inputs: dict[str, str]) -> Path:
         )
     inputs[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return path
+
+
+def picture_file(pictures: Mapping[str, Tensor]) -> bytes:
+    """Images in [0, 1], by name, as the bytes of an .npz file of uint8 arrays."""
+    buffer = io.BytesIO()
+    arrays = {name: (x.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy() for name, x in pictures.items()}
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
 
 
 def check_positive(settings: Any, *names: str) -> None:

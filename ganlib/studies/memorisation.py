@@ -8,14 +8,12 @@ discriminator that has learnt its images by heart trusts them more than others.
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
@@ -25,7 +23,7 @@ from ganlib.images import Images
 from ganlib.metrics.neighbours import nearest
 from ganlib.runs import Run
 from ganlib.sampling import evaluating, sample
-from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure
+from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, picture_file
 from ganlib.training import Training
 
 CURVE = ("iteration", "d_train", "d_held_out", "d_fake", "v_train", "v_held_out")
@@ -111,7 +109,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
             "by_size": found,
         },
         [train, others],
-        {"memorisation-samples.npz": _npz(pictures)},
+        {"memorisation-samples.npz": picture_file(pictures)},
     )
 
 
@@ -165,10 +163,3 @@ def _across(each: list[dict[str, Any]], settings: Settings, compared: int) -> di
 
 def _unit(images: Images) -> Tensor:
     return images.scaled(0, 1).flattened().floats()
-
-
-def _npz(pictures: dict[str, Tensor]) -> bytes:
-    buffer = io.BytesIO()
-    arrays = {name: (x.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy() for name, x in pictures.items()}
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()

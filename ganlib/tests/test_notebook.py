@@ -96,3 +96,22 @@ def test_the_core_imports_only_its_declared_dependencies():
         "setup('cpu'); glue('x', 1.0)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_committed_results_are_found_above_and_missing_ones_named(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "book" / "results"
+    inside = tmp_path / "book" / "deeper"
+    for each in (folder, inside):
+        each.mkdir(parents=True)
+    (folder / "one.json").write_text("{}")
+    monkeypatch.chdir(inside)
+    assert notebook.committed("one.json") == folder / "one.json"
+    assert capsys.readouterr().out == ""
+    with pytest.raises(FileNotFoundError, match=r"book/results has no two\.json"):
+        notebook.committed("two.json")
+
+
+def test_outside_a_checkout_nothing_is_committed_and_that_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert notebook.committed("one.json") is None
+    assert capsys.readouterr().out.startswith("one.json is part of the book's checkout")

@@ -1,0 +1,245 @@
+"""Generators, memorised images and averages seen by other measures than Parzen windows.
+
+Every set of images is held against the same test images. Real images stand among the sets: what a measure says of them
+is its floor, and a measure that finds fault with them, or none with the memoriser, is known for what it cannot see.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlib import data
+from ganlib.features import ASSETS, LAYER, WEIGHTS, digit_classes, digit_classifier, digit_features
+from ganlib.images import Images
+from ganlib.metrics.birthday import calibrate_threshold
+from ganlib.metrics.frechet import real_floor
+from ganlib.nets.classifier import SIDE
+from ganlib.studies import measures
+from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, read
+from ganlib.studies.image_sets import ImageSet, baselines, generators
+
+REAL_SHARE = 0.05  # of batches of real images that hold a "duplicate"
+SPLITS = 10  # of the test images into halves
+PAIRS = 8  # closest ones of each set that are kept as pictures
+PROTOCOL = {
+    "reference": "the test images, which no set and no training has seen",
+    "features": f"{LAYER}. It was trained on the training images, so their features are a little unlike new images'",
+    "frechet": "compare at equal n only; it falls as n grows. Its floor: the validation images, and halves of the test "
+    "set; the scale is that of the features, so it is no FID",
+    "precision_recall": "balls of the k-th nearest neighbour (Kynkaanniemi et al., 2019); real images reach the "
+    "validation images' values, not 1",
+    "two_samples": "fresh critics, trained on half of the images, tested on the other; pixels rounded to 256 levels, "
+    f"features divided by the test images' standard deviations. {measures.ALARM}",
+    "neighbours": "training images as many as test images; the validation images' share is what new images get",
+    "birthday": f"threshold in pixels such that {REAL_SHARE} of batches of test images hold a pair within it. "
+    "Training images and centres are drawn with replacement, as by a generator. Blurred images lie closer together",
+    "classes": "by the same classifier, which gives every image some digit",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Of what is looked at, and how closely.
+
+    data : "mnist", or "digits" for a quick look. weights : generators by ``reproduce``, file names in the folder
+        without ".safetensors", separated by commas; may be empty. vae : a decoder's file, with its ending, or empty.
+    samples : images a draw. draws : of every generator and of the training images, for the +-.
+    k : of precision and recall. kmeans_rounds : of Lloyd's algorithm. sizes : n of the smaller Frechet distances,
+        separated by commas.
+    neighbour_samples, neighbour_images : samples of the first draw, and images of each kind they are compared with.
+    two_sample_images, two_sample_steps : images of each kind that a critic gets half of, and its training.
+    birthday_batch : images a batch. seed : of every draw; the i-th draw has seed + i.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is of another type, or impossible.
+    """
+
+    data: str = "mnist"
+    weights: str = "mnist-paper-seed0,mnist-paper-seed1,mnist-paper-averaged-seed0,mnist-paper-averaged-seed1"
+    vae: str = "vae.safetensors"
+    samples: int = 10_000
+    draws: int = 3
+    k: int = 3
+    kmeans_rounds: int = 8
+    sizes: str = "500,2000,10000"
+    neighbour_samples: int = 2000
+    neighbour_images: int = 10_000
+    two_sample_images: int = 2000
+    two_sample_steps: int = 100
+    birthday_batch: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.data not in ("digits", "mnist"):
+            raise ValueError(f"data is {self.data!r}; the classifier knows digits: 'digits' or 'mnist'")
+        names = [*self.names, *([self.vae] if self.vae else [])]
+        if not all(re.fullmatch(r"\w[\w.-]*", name) for name in names) or len(set(names)) < len(names):
+            raise ValueError(f"weights is {self.weights!r} and vae {self.vae!r}; give different file names, no folder")
+        numbers = [name for name in self.__annotations__ if name not in ("data", "weights", "vae", "sizes", "seed")]
+        check_positive(self, *numbers)
+        if not re.fullmatch(r"\d+(,\d+)*", self.sizes) or not 2 <= min(self.ns) <= max(self.ns) <= self.samples:
+            raise ValueError(
+                f"sizes is {self.sizes!r}; give numbers from 2 to samples = {self.samples}, as in '500,2000'"
+            )
+        for name, low in {
+            "samples": self.k + 1,
+            "two_sample_images": 4,
+            "birthday_batch": 2,
+            "neighbour_samples": 1,
+        }.items():
+            if not low <= getattr(self, name) <= self.samples:
+                raise ValueError(f"{name} is {getattr(self, name)}; need {low} to samples = {self.samples}")
+
+    @property
+    def names(self) -> list[str]:
+        """The generators' names."""
+        return self.weights.split(",") if self.weights else []
+
+    @property
+    def ns(self) -> list[int]:
+        """The sizes as numbers."""
+        return [int(n) for n in self.sizes.split(",")]
+
+
+def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> Outcome:
+    """Look at every set; files of pictures: the closest pairs of each, uint8 (pairs, 2, 28, 28).
+
+    Raises
+    ------
+    ValueError
+        If the data are too few for the settings, or a generator is of other data.
+    FileNotFoundError, CheckpointError
+        If the data or a generator are missing or damaged.
+    Diverged
+        If a sample is not finite.
+    """
+    splits = [data.load(settings.data, split).flattened().to(device) for split in data.SPLITS]
+    train, valid, test = splits
+    _check(settings, train, valid, test)
+    inputs: dict[str, str] = {}
+    seeds = range(settings.seed, settings.seed + settings.draws)
+    read(ASSETS, WEIGHTS, inputs)
+    sets = generators(settings.data, settings.names, settings.vae, settings.samples, seeds, folder, device, inputs)
+    eyes = _Eyes(settings, train.first(settings.neighbour_images).floats(), test.floats())
+    found: dict[str, Any] = {}
+    pictures: dict[str, Any] = {}
+    for each in chain(sets, baselines(train, valid, settings.samples, seeds, settings.kmeans_rounds)):
+        say(f"looking at {each.name}: {each.what}")
+        found[each.name], pairs = eyes.look(each)
+        pictures[each.name] = (pairs * 255).round().byte().reshape(-1, 2, SIDE, SIDE).cpu().numpy()
+        distance = found[each.name]["frechet"]
+        say(f"  Frechet distance {distance['value']:.3f} ({distance['n']:,} {distance['n_is']})")
+    figures = {"protocol": PROTOCOL, "reference": eyes.floors(test.labels), "sets": found}
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **pictures)
+    return Outcome(figures, splits, {"eyes-pairs.npz": packed.getvalue()}, inputs)
+
+
+def _check(settings: Settings, train: Images, valid: Images, test: Images) -> None:
+    needed = {
+        "draws * samples": (settings.draws * settings.samples, train),
+        "samples": (settings.samples, valid),
+        "neighbour_images (train)": (settings.neighbour_images, train),
+        "neighbour_images": (settings.neighbour_images, test),
+        "2 * two_sample_images": (2 * settings.two_sample_images, test),
+        "2 * birthday_batch": (2 * settings.birthday_batch, test),
+        "k + 1": (settings.k + 1, test),
+    }
+    for name, (n, images) in needed.items():
+        if n > len(images):
+            raise ValueError(f"{name} is {n}; {images.name} has {len(images)} images in its {images.split} split")
+
+
+class _Eyes:
+    """Everything a set is held against, worked out once."""
+
+    def __init__(self, settings: Settings, training: Tensor, test: Tensor) -> None:
+        self.settings, self.training, self.test = settings, training, test
+        self.net = digit_classifier().to(test.device)
+        self.features, self.training_features = self._features(test), self._features(training)
+        std = self.features.std(0)
+        self.scale = torch.where(std > 0, std, 1.0)  # a unit that no test image wakes is left as it is
+        self.threshold = calibrate_threshold(test, settings.birthday_batch, REAL_SHARE, seed=settings.seed)
+
+    def look(self, images: ImageSet) -> tuple[dict[str, Any], Tensor]:
+        """All measures of one set, and its closest pairs (PAIRS, 2, 784)."""
+        ask, draws = self.settings, images.draws
+        seen = [self._features(drawn) for drawn in draws]
+        few, held_out = draws[0][: ask.neighbour_samples], self.test[: ask.neighbour_images]
+        by_feature = seen[0][: ask.neighbour_samples], self.training_features, self.features[: ask.neighbour_images]
+        together = torch.cat(draws)
+        if images.finite:
+            rng = torch.Generator().manual_seed(ask.seed)
+            together = draws[0][torch.randint(len(draws[0]), (ask.draws * ask.samples,), generator=rng).to(few.device)]
+        born, pairs = measures.birthday(together, ask.birthday_batch, self.threshold, PAIRS)
+        return {
+            "is": images.what,
+            "frechet": measures.frechet(self.features, seen),
+            "frechet_by_n": measures.frechet_by_n(self.features, seen[0], ask.ns, ask.seed),
+            **measures.coverage(self.features, seen, ask.k),
+            "two_samples": self._two_samples(draws, seen),
+            "neighbours": {
+                "pixels": measures.neighbours(few, self.training, held_out, measures.PIXELS),
+                "features": measures.neighbours(*by_feature, "Euclidean, units of the features"),
+            },
+            "birthday": born,
+            "classes": measures.classes([digit_classes(drawn, self.net) for drawn in draws]),
+        }, pairs
+
+    def floors(self, labels: Tensor) -> dict[str, Any]:
+        """What the test images say about themselves."""
+        n, batches = len(self.test), f"test images, in batches of {self.settings.birthday_batch}"
+        floor = real_floor(self.features, n // 2, splits=SPLITS, seed=self.settings.seed)
+        spread = f"standard deviation over {SPLITS} random splits of the test images"
+        return {
+            "frechet_of_halves": figure(floor.mean, measures.SQUARED, n // 2, "images a half", floor.std, spread),
+            "feature_variance": figure(self.features.var(0).sum().item(), measures.SQUARED, n, "test images"),
+            "two_samples": self._two_samples(None, None),
+            "birthday_threshold": figure(self.threshold, measures.PIXELS, n, batches),
+            "classes": measures.classes([digit_classes(self.test, self.net)]),
+            "labels": measures.classes([labels]) | {"shares_of": "the digits 0 to 9, as labelled"},
+        }
+
+    def _features(self, images: Tensor) -> Tensor:
+        return digit_features(images, self.net)
+
+    def _two_samples(self, draws: list[Tensor] | None, seen: list[Tensor] | None) -> dict[str, Any]:
+        """Against test images; other test images where no set is given."""
+        n, device, ask = self.settings.two_sample_images, self.test.device, self.settings
+
+        def order(turn: int, length: int, stream: int) -> Tensor:
+            rng = torch.Generator().manual_seed(2 * (ask.seed + turn) + stream)
+            return torch.randperm(length, generator=rng).to(device)
+
+        def sides(test: Tensor, sets: list[Tensor] | None, turn: int) -> tuple[Tensor, Tensor]:
+            real = test[order(turn, len(test), 0)[: 2 * n]]
+            if sets is None:
+                return real[:n], real[n:]
+            fake = sets[turn % len(sets)]
+            return real[:n], fake[order(turn, len(fake), 1)[:n]]
+
+        grey = None if draws is None else [measures.grey_levels(drawn) for drawn in draws[: ask.draws]]
+        scaled = None if seen is None else [each / self.scale for each in seen]
+        test, width = self.features / self.scale, self.features.shape[1]
+        turns = range(ask.draws)
+        return {
+            "pixels": measures.two_samples(
+                [(*sides(self.test, grey, t), measures.pixel_critic(t, device)) for t in turns], ask.two_sample_steps
+            ),
+            "features": measures.two_samples(
+                [(*sides(test, scaled, t), measures.feature_critic(width, t, device)) for t in turns],
+                ask.two_sample_steps,
+            ),
+        }
