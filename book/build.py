@@ -31,6 +31,8 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # Every kernel prints it. The kernels of this build listen on this machine only and live as long as their chapter.
 CHATTER = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption"
 COMPLAINT = re.compile(r"\b(WARNING|ERROR|SEVERE|CRITICAL): ")
+# Of the book's own extensions: a number without a source, a committed result that is not what it says.
+UNFOUNDED = re.compile(r"\[ganlib\.(?:numbers|results)\]\s*$")
 # Where the book and its notebooks are published: in the pages, not in what the chapters compute.
 ADDRESSES = ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL")
 TESTS_ONLY = ("GANLIB_TEST_", "GANLIB_CHROMIUM")  # no cell reads them
@@ -109,7 +111,7 @@ def run_jupyter_book(root: Path, *, strict: bool) -> None:
     Raises
     ------
     BuildError
-        If it exits with anything but 0.
+        If it exits with anything but 0, or a number on a page has nothing behind it.
     """
     command = [*JUPYTER_BOOK, "build", str(root), *(["-W", "--keep-going"] if strict else [])]
     # The kernel of this environment, whatever kernels the user has installed elsewhere.
@@ -125,14 +127,17 @@ def run_jupyter_book(root: Path, *, strict: bool) -> None:
                 continue
             print(line if sys.stdout.isatty() else COLOUR.sub("", line), end="", flush=True)
             full = full or any(sign in line for sign in FULL_DISK)
-            if COMPLAINT.search(line):
-                complaints.append(COLOUR.sub("", line))
+            if COMPLAINT.search(plain := COLOUR.sub("", line)):  # a colour in front would hide the word
+                complaints.append(plain)
     if full:
         raise BuildError(f"the disk is full: free some space (df -h {root} {tempfile.gettempdir()}) and build again")
     if process.returncode != 0:
         print(*complaints, sep="", end="", file=sys.stderr)
         what = f"{len(complaints)} warnings or errors (repeated above)" if complaints else f"code {process.returncode}"
         raise BuildError(f"Jupyter Book failed with {what}")
+    if unfounded := [line for line in complaints if UNFOUNDED.search(line)]:
+        print(*unfounded, sep="", end="", file=sys.stderr)
+        raise BuildError(f"{len(unfounded)} numbers on pages have nothing behind them (listed above)")
 
 
 def build(root: Path, *, strict: bool = False) -> Path:
@@ -148,7 +153,7 @@ def build(root: Path, *, strict: bool = False) -> Path:
     Raises
     ------
     BuildError
-        If a cell raised, Sphinx failed, or (``strict``) anything warned.
+        If a cell raised, Sphinx failed, a number has nothing behind it, or (``strict``) anything warned.
     """
     folder = root / "_build"
     if strict:

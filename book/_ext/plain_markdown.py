@@ -44,7 +44,7 @@ WRAPPING = {
     "subscript": "<sub>{}</sub>",
 }
 PLAIN_INLINE = {"inline", "generated", "abbreviation", "acronym", "term", "caption", "title", "number_reference"}
-PLAIN_INLINE |= {"citation", "label", "attribution", "sd_badge", "PassthroughTextElement"}
+PLAIN_INLINE |= {"citation", "label", "attribution", "sd_badge", "PassthroughTextElement", "quoted_number"}
 
 
 def escape(text: str) -> str:

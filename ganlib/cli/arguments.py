@@ -100,6 +100,9 @@ def parser() -> argparse.ArgumentParser:
     )
     _training(reproduce)
     _samples(reproduce)
+    reproduce.add_argument(
+        "--no-average", action="store_true", help="leave out the average of the run's snapshots, see ganlib.snapshots"
+    )
     reproduce.add_argument("--results", type=Path, help="JSON file to write (FOLDER/NAME.json)")
 
     combine = command(

@@ -147,7 +147,7 @@ def reproduce(args: argparse.Namespace) -> None:
         found[str(seed)] = evaluation.evaluate(run, trained.generator(seed, device), held_out, samples=args.samples)
         file = provenance.write(path.with_name(f"{path.stem}-seed{seed}.safetensors"), choice.path.read_bytes())
         weights[str(seed)] = _weights(file)
-        if snapshots.can_average(run):
+        if snapshots.can_average(run) and not args.no_average:
             file = path.with_name(f"{path.stem}-averaged-seed{seed}.safetensors")
             choice = snapshots.choose_average(kept, run, seed, held_out, file, device=device, samples=args.samples)
             trained, _ = evaluation.open_trained(file)

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -317,6 +318,14 @@ def test_reproduce_of_images_names_every_split(run):
     )
     assert again["iteration"] == kept["iteration"]
     assert again["figures_by_seed"]["0"]["figures"] == found["figures_by_seed"]["0"]["figures"]
+
+
+def test_averages_can_be_left_out(run):
+    small = ["--set", "data=digits", "--set", "width=16", "--set", "units=8"]
+    assert run("reproduce", "mnist-paper", *small, *SMALL, "--samples", 50, "--quiet", "--no-average")[0] == 0
+    with open("trained/mnist-paper/mnist-paper.json") as file:
+        assert json.load(file)["averaged"]["by_seed"] == {}
+    assert not list(Path("trained").rglob("*averaged*"))
 
 
 def test_reproduce_measures_a_run_that_train_finished(run):
