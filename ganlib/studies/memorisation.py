@@ -35,7 +35,8 @@ class Settings:
     """Of the study.
 
     run : whose pair and settings. sizes : numbers of training images, the first ones, separated by commas.
-    seeds : training seeds for each size, from 0. width, units : of the pair's layers. iterations : of each training.
+    seeds : training seeds for each size, from 0. width, units : of the pair's layers. lr : both players' learning rate at
+        the start; three times the published one, which takes as many more iterations. iterations : of each training.
     points : at which the curves are measured. samples : drawn from each generator. held_out : validation images.
 
     Raises
@@ -50,14 +51,15 @@ class Settings:
     seeds: int = 2
     width: int = 400
     units: int = 120
-    iterations: int = 20_000
-    points: int = 20
+    lr: float = 0.3
+    iterations: int = 12_000
+    points: int = 24
     samples: int = 1000
     held_out: int = 5000
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_positive(self, "seeds", "width", "units", "iterations", "points", "samples", "held_out")
+        check_positive(self, "seeds", "width", "units", "lr", "iterations", "points", "samples", "held_out")
         for size in self.numbers():
             self.run_on(size)
         if self.iterations % self.points:
@@ -71,8 +73,9 @@ class Settings:
 
     def run_on(self, examples: int) -> Run:
         """The run of one size."""
-        own = {"data": self.data, "width": self.width, "units": self.units, "iterations": self.iterations}
-        return runs.get(self.run, own | {"examples": examples, "every": self.iterations // self.points})
+        own = {"data": self.data, "width": self.width, "units": self.units, "d_lr": self.lr, "g_lr": self.lr}
+        length = {"iterations": self.iterations, "every": self.iterations // self.points}
+        return runs.get(self.run, own | length | {"examples": examples})
 
 
 def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> Outcome:
@@ -100,7 +103,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
         found[str(size)] = {"by_seed": each, **_across(each, settings, min(size, len(others)))}
     return Outcome(
         {
-            "protocol": f"{settings.run} with {settings.width} and {settings.units} units, trained on the first images "
+            "protocol": f"{settings.run} with {settings.width} and {settings.units} units and learning rate {settings.lr:g}, trained on the first images "
             f"of {train.name}; held out: its first {len(others):,} validation images. D is in evaluation mode, so "
             "without dropout; V is on those images and the generator's samples. A sample is nearer to training if its "
             "nearest training image, among at most as many as there are held-out ones, is nearer in pixels than its "
