@@ -35,8 +35,8 @@ class Settings:
     """Of the study.
 
     run : whose pair and settings. sizes : numbers of training images, the first ones, separated by commas.
-    seeds : training seeds for each size, from 0. width, units : of the pair's layers. lr : both players' learning rate at
-        the start; three times the published one, which takes as many more iterations. iterations : of each training.
+    seeds : training seeds for each size, from 0. width, units : of the pair's layers. lr : of both players at the start;
+        three times the published one, which takes as many more iterations. iterations : of each training.
     points : at which the curves are measured. samples : drawn from each generator. held_out : validation images.
 
     Raises
@@ -103,8 +103,8 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
         found[str(size)] = {"by_seed": each, **_across(each, settings, min(size, len(others)))}
     return Outcome(
         {
-            "protocol": f"{settings.run} with {settings.width} and {settings.units} units and learning rate {settings.lr:g}, trained on the first images "
-            f"of {train.name}; held out: its first {len(others):,} validation images. D is in evaluation mode, so "
+            "protocol": f"{settings.run} with {settings.width} and {settings.units} units and learning rate "
+            f"{settings.lr:g}, trained on the first images of {train.name}; held out: its first {len(others):,} validation images. D is in evaluation mode, so "
             "without dropout; V is on those images and the generator's samples. A sample is nearer to training if its "
             "nearest training image, among at most as many as there are held-out ones, is nearer in pixels than its "
             "nearest held-out image among as many",
