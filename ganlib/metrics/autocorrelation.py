@@ -16,7 +16,9 @@ BLOCK_BYTES = 2**27
 
 
 def autocorrelation(x: Tensor, lags: Iterable[int]) -> list[float]:
-    """Correlation of samples that are h apart, mean_t <x_t - m, x_(t+h) - m> / mean_t |x_t - m|^2, m the mean of x.
+    """Correlation of samples that are h apart.
+
+    ``mean_t <x_t - m, x_(t+h) - m> / mean_t |x_t - m|^2``, where m is the mean of x.
 
     Parameters
     ----------

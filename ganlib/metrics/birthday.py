@@ -21,6 +21,8 @@ Z95 = 1.959964  # two-sided 95 % of a normal law
 class Birthday:
     """What the test found.
 
+    Parameters
+    ----------
     share : of batches that hold a pair at most `threshold` apart, in [0, 1]; low, high : its 95 % Wilson interval.
     support : N of the uniform law whose batches hold a duplicate that often, infinite where none did; support_low,
         support_high : the same for high and low. A law with unequal weights has a larger support than this.

@@ -1,9 +1,9 @@
 """Frechet distance between two sets of features: the measure behind FID, published three years after the paper.
 
 Each set is replaced by the Gaussian with its mean and covariance, and the squared 2-Wasserstein distance of the two
-Gaussians is reported, |mu1 - mu2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Heusel et al., 2017). Only with the features of
-Inception v3 may it be called FID. Its scale is that of the features, so a value means nothing without their name, the
-number of samples and the floor that real data reach at that number.
+Gaussians is reported, ``|mu1 - mu2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2))`` (Heusel et al., 2017). Only with the features
+of Inception v3 may it be called FID. Its scale is that of the features, so a value means nothing without their name,
+the number of samples and the floor that real data reach at that number.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from torch import Tensor, nn
 class Floor:
     """The Frechet distance of real data to themselves.
 
+    Parameters
+    ----------
     mean, std : of the distance between two disjoint random sets of real features, over the splits, in squared units of
         the features. The splits share their features, so std / sqrt(splits) is no standard error of the mean.
     n : features in each of the two sets. splits : how many there were.

@@ -51,6 +51,8 @@ PROTOCOL = {
 class Settings:
     """Of what is looked at, and how closely.
 
+    Parameters
+    ----------
     data : "mnist", or "digits" for a quick look. weights : generators by ``reproduce``, file names in the folder
         without ".safetensors", separated by commas; may be empty. vae : a decoder's file, with its ending, or empty.
     samples : images a draw. draws : of every generator and of the training images, for the +-.
@@ -94,12 +96,8 @@ class Settings:
             raise ValueError(
                 f"sizes is {self.sizes!r}; give numbers from 2 to samples = {self.samples}, as in '500,2000'"
             )
-        for name, low in {
-            "samples": self.k + 1,
-            "two_sample_images": 4,
-            "birthday_batch": 2,
-            "neighbour_samples": 1,
-        }.items():
+        lows = {"samples": self.k + 1, "two_sample_images": 4, "birthday_batch": 2, "neighbour_samples": 1}
+        for name, low in lows.items():
             if not low <= getattr(self, name) <= self.samples:
                 raise ValueError(f"{name} is {getattr(self, name)}; need {low} to samples = {self.samples}")
 

@@ -212,6 +212,9 @@ def test_the_measures_rank_what_must_be_ranked(outcome):
         share = fresh["neighbours"][space]["nearer_to_training"]
         assert abs(share["value"] - 0.5) < 0.2
         assert share["n"] == 100
+        other = floor["neighbours_of_other_training_images"][space]
+        assert other["nearer_to_training"]["value"] < 0.8
+        assert other["training"]["value"] > 0  # they are not among those they are compared with
     # 400 draws from 200 images, in 20 batches of 20: a batch holds a duplicate with probability .62.
     assert (
         memoriser["birthday"]["share_with_a_duplicate"]["low"]

@@ -1,0 +1,200 @@
+"""What the chapters say of committed results is what those results say: a sentence with a ranking has a test here.
+
+The numbers themselves are quoted from the files, so they cannot be wrong; the words around them could.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ganlib import data, runs, sampling, vae
+from ganlib.evaluation import open_trained, to_unit
+from ganlib.images import Images
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "book" / "results"
+
+
+def result(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def value(figure: dict[str, Any]) -> float:
+    return float(figure["value"])
+
+
+@pytest.fixture(scope="module")
+def eyes() -> dict[str, Any]:
+    """The sets of images that the study looked at, by name."""
+    sets: dict[str, Any] = result("eyes")["figures"]["sets"]
+    return sets
+
+
+@pytest.fixture(scope="module")
+def seeds() -> list[str]:
+    found = list(result("mnist-paper")["figures_by_seed"])
+    assert len(found) >= 2  # the chapters speak of seeds
+    return found
+
+
+def test_eyes_looked_at_every_committed_generator(eyes: dict[str, Any], seeds: list[str]) -> None:
+    """(measuring, sec-all-eyes) The table has every seed, chosen and averaged, the VAE and the sets to know them by."""
+    wanted = {f"mnist-paper{how}-seed{seed}" for seed in seeds for how in ("", "-averaged")}
+    assert set(eyes) == wanted | {"vae", "training images", "k-means centres", "validation images"}
+    assert {each["frechet"]["n"] for each in eyes.values()} == {10_000}  # compared at one n
+
+
+def test_parzen_and_frechet_disagree_about_averages_of_images(eyes: dict[str, Any]) -> None:
+    """(measuring, sec-all-eyes) Parzen puts k-means centres above training images, the Frechet distance below."""
+    sweep = json.loads((ROOT / "ganlib/widgets/assets/parzen-sweep.json").read_text(encoding="utf-8"))
+    rows = {each["name"]: each for each in sweep["sets"] if each["kernels"] == 10_000}
+    score, error = (
+        {name: rows[name][column][rows[name]["chosen_of_papers"]] for name in ("training images", "k-means centres")}
+        for column in ("test", "standard_error")
+    )
+    assert score["k-means centres"] - score["training images"] > 4 * (
+        error["k-means centres"] + error["training images"]
+    )
+    training, spread = eyes["training images"]["frechet"], eyes["training images"]["frechet"]["plus_minus"]
+    assert value(eyes["k-means centres"]["frechet"]) > value(training) + 4 * spread
+    # "at the floor"
+    assert abs(value(training) - value(eyes["validation images"]["frechet"])) < 4 * spread
+    worst = max(value(eyes[name]["frechet"]) for name in ("k-means centres", "training images"))
+    assert all(value(each["frechet"]) > worst for name, each in eyes.items() if "seed" in name)
+
+
+def test_precision_prefers_averages_to_real_images(eyes: dict[str, Any]) -> None:
+    """(measuring, sec-all-eyes) Centres of k-means have a higher precision than validation images, and lower recall."""
+    centres, real = eyes["k-means centres"], eyes["validation images"]
+    assert value(centres["precision"]) > value(real["precision"]) + 0.01
+    assert value(centres["recall"]) < value(real["recall"]) - 0.01
+
+
+def test_only_neighbours_and_duplicates_see_memorised_images(eyes: dict[str, Any]) -> None:
+    """(measuring, sec-all-eyes) To all other measures training images are as good as validation images."""
+    copies, real = eyes["training images"], eyes["validation images"]
+    for measure in ("precision", "recall"):
+        assert value(copies[measure]) > value(real[measure]) - 0.02
+    for critic in ("pixels", "features"):
+        assert value(copies["two_samples"][critic]) < value(real["two_samples"][critic]) + 0.03
+    for space in ("pixels", "features"):
+        assert value(copies["neighbours"][space]["nearer_to_training"]) == 1
+        assert abs(value(real["neighbours"][space]["nearer_to_training"]) - 0.5) < 0.05
+    assert copies["birthday"]["share_with_a_duplicate"]["low"] > 0.5
+    assert real["birthday"]["share_with_a_duplicate"]["high"] < 0.5
+    support = copies["birthday"]["support"]
+    assert support["low"] < 10_000 * 1.2
+    assert support["high"] > 10_000 * 0.8
+
+
+def test_the_critic_on_pixels_tells_every_generator(eyes: dict[str, Any]) -> None:
+    """(measuring, sec-all-eyes)"""
+    for name, each in eyes.items():
+        if "seed" in name or name == "vae":
+            assert all(each["two_samples"]["pixels"]["told_apart"]), name
+
+
+def test_averaged_weights_raise_the_score_and_lower_what_other_measures_see(
+    eyes: dict[str, Any], seeds: list[str]
+) -> None:
+    """(measuring, sec-averaged-weights) For every seed: Parzen, precision and a critic of pixels like it, others not."""
+    gan = result("mnist-paper")
+    for seed in seeds:
+        before = gan["figures_by_seed"][seed]["figures"]["log_likelihood"]
+        after = gan["averaged"]["by_seed"][seed]["figures"]["log_likelihood"]
+        assert value(after) - value(before) > 4 * (before["plus_minus"] + after["plus_minus"])
+        assert value(before) < 225 < value(after)  # "rises above the paper's"
+        chosen, averaged = eyes[f"mnist-paper-seed{seed}"], eyes[f"mnist-paper-averaged-seed{seed}"]
+        spread = chosen["frechet"]["plus_minus"] + averaged["frechet"]["plus_minus"]
+        assert value(averaged["frechet"]) > value(chosen["frechet"]) + 2 * spread
+        assert value(averaged["precision"]) > value(chosen["precision"])
+        assert value(averaged["recall"]) < value(chosen["recall"])
+        assert value(averaged["classes"]["entropy"]) < value(chosen["classes"]["entropy"])
+        assert value(averaged["two_samples"]["pixels"]) < value(chosen["two_samples"]["pixels"]) - 0.05
+        alike = [each["birthday"]["share_with_a_duplicate"] for each in (chosen, averaged)]
+        assert alike[1]["low"] > alike[0]["high"]
+
+
+def grey(images: torch.Tensor) -> float:
+    """Share of the inked pixels that are grey, as the chapter counts it."""
+    return ((images > 0.1) & (images < 0.9)).sum().item() / (images > 0.1).sum().item()
+
+
+def digits() -> Images:
+    return data.load("digits", "train").flattened()
+
+
+def test_the_vae_is_blurrier_than_real_digits_and_the_gan_is_not(seeds: list[str]) -> None:
+    """(measuring, sec-vae-gan) By the share of grey among the inked pixels; and Parzen prefers the VAE to every GAN."""
+    real = grey(digits().first(1000).floats())
+    of_vae = grey(vae.samples(vae.load_decoder(RESULTS / "vae.safetensors"), 500))
+    assert of_vae > real + 0.1
+    gan, score = result("mnist-paper"), result("vae")["figures"]["log_likelihood"]
+    for seed in seeds:
+        trained = open_trained(RESULTS / f"mnist-paper-seed{seed}.safetensors")[0]
+        drawn = to_unit(trained.run, sampling.sample(trained.generator(), runs.latent(trained.run), 500))
+        assert grey(drawn) < real - 0.02
+        for each in (gan["figures_by_seed"][seed], gan["averaged"]["by_seed"][seed]):
+            other = each["figures"]["log_likelihood"]
+            assert value(score) - value(other) > 4 * (score["plus_minus"] + other["plus_minus"])
+
+
+def test_precision_prefers_the_vae_and_the_frechet_distance_the_gan(eyes: dict[str, Any], seeds: list[str]) -> None:
+    """(measuring, sec-vae-gan) Against the generators as they were chosen, for every seed."""
+    for seed in seeds:
+        gan, spread = eyes[f"mnist-paper-seed{seed}"], eyes[f"mnist-paper-seed{seed}"]["frechet"]["plus_minus"]
+        assert value(eyes["vae"]["frechet"]) > value(gan["frechet"]) + 4 * spread
+        assert value(eyes["vae"]["precision"]) > value(gan["precision"])
+
+
+def test_vae_and_gan_have_one_network_from_z_to_pixels() -> None:
+    """(measuring, sec-vae-gan) "weight for weight the same" sizes, and both trained on the same images."""
+    gan, of_vae = result("mnist-paper"), result("vae")
+    trained = open_trained(RESULTS / "mnist-paper-seed0.safetensors")[0]
+    decoder = vae.load_decoder(RESULTS / "vae.safetensors")
+    shapes = [[tuple(w.shape) for w in net.parameters()] for net in (trained.generator(), decoder)]
+    assert shapes[0] == shapes[1]
+    assert gan["data"][0]["sha256"] == of_vae["data"][0]["sha256"]
+
+
+def test_published_settings_stop_short_of_the_paper_and_averages_are_above_it(seeds: list[str]) -> None:
+    """(experiments, sec-full-run) Every seed, on the test images, and the rise slows down."""
+    full = result("mnist-paper")
+    own, averaged = (each["across_seeds"]["log_likelihood"]["values"] for each in (full, full["averaged"]))
+    assert len(own) == len(averaged) == len(seeds)
+    assert max(own) < 225 - 2
+    assert min(averaged) > 225 + 2
+    for run in full["snapshots"]["by_seed"].values():
+        best = {e: max(score for at, _, score in run["curve"] if at <= 500 * e) for e in (50, 100, 200, 250)}
+        assert best[250] - best[200] < (best[100] - best[50]) / 2
+
+
+def test_memorised_images_beat_the_paper_and_averages_beat_reality_on_all_of_mnist() -> None:
+    """(experiments, sec-parzen-table)"""
+    sweep = json.loads((ROOT / "ganlib/widgets/assets/parzen-sweep.json").read_text(encoding="utf-8"))
+    score = {each["name"]: each["test"][each["chosen_of_papers"]] for each in sweep["sets"]}
+    assert 225 + 2 < score["training images"] < score["all training images"] < score["k-means centres"]
+
+
+def test_a_gibbs_chains_samples_are_worth_fewer_than_a_generators() -> None:
+    """(experiments, sec-uncorrelated) By both ways to count them, trained or not, one chain or many."""
+    chains = result("chains")["figures"]
+    for end in ("", "_between"):
+        kinds = ("gibbs chain", "generator", "untrained generator")
+        worth = {kind: value(chains[kind][f"effective_samples_per_10000{end}"]) for kind in kinds}
+        assert worth["gibbs chain"] < min(worth["generator"], worth["untrained generator"]) / 2
+    assert all(value(chains["time"][how]["ratio"]) > 1 for how in ("one_at_a_time", "in_parallel"))
+
+
+def test_figure_2_has_its_thirty_draws_and_five_neighbours() -> None:
+    """(experiments)"""
+    with np.load(RESULTS / "figure2.npz", allow_pickle=False) as found:
+        for name in result("figure2")["figures"]["sets"]:
+            assert len(found[f"{name}_samples"]) == 30
+            assert len(found[f"{name}_neighbours"]) == 5
