@@ -103,7 +103,7 @@ def test_the_critic_on_pixels_tells_every_generator(eyes: dict[str, Any]) -> Non
 def test_averaged_weights_raise_the_score_and_lower_what_other_measures_see(
     eyes: dict[str, Any], seeds: list[str]
 ) -> None:
-    """(measuring, sec-averaged-weights) For every seed: Parzen, precision and a critic of pixels like it, others not."""
+    """(measuring, sec-averaged-weights) For every seed: Parzen, precision, a critic of pixels like it, others not."""
     gan = result("mnist-paper")
     for seed in seeds:
         before = gan["figures_by_seed"][seed]["figures"]["log_likelihood"]
