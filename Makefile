@@ -16,8 +16,8 @@ help: ## List these targets
 book: environment ## Execute every chapter whose code changed and render the pages; prints the path of the first
 	@$(PY) book/build.py
 
-test: environment ## Run the whole test suite
-	@$(PY) -m pytest
+test: environment ## Run the whole test suite, a file at a time on every core
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --dist loadfile
 
 check: environment ## Check style (ruff) and types (mypy)
 	$(PY) -m ruff check .
