@@ -215,6 +215,7 @@ def pages(book: Path) -> Path:
     """The tree above as a book of one page, to be written."""
     (book / "conf.py").write_text(
         f"import sys\nsys.path.insert(0, {str(EXTENSIONS)!r})\n"
+        "source_suffix = {'.md': 'markdown'}\n"  # Sphinx keeps what another test's parser put into its default
         "extensions = ['myst_parser', 'sphinxcontrib.bibtex', 'results', 'typed_numbers']\n"
         "bibtex_bibfiles = ['references.bib']\nexclude_patterns = ['_build']\nmyst_enable_extensions = ['dollarmath']\n"
     )
