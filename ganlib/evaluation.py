@@ -200,6 +200,20 @@ def validation_score(
     return space.sigmas[best], scores[best]
 
 
+def figure(
+    value: float, unit: str, n: int, n_is: str, plus_minus: float | None = None, plus_minus_is: str = "none is given"
+) -> dict[str, Any]:
+    """A measured number with its unit, the n it comes from, and what its +- is.
+
+    Examples
+    --------
+    >>> figure(0.5, "share", 100, "samples")["plus_minus"] is None
+    True
+    """
+    found: dict[str, Any] = {"value": value, "unit": unit, "n": n, "n_is": n_is}
+    return found | {"plus_minus": plus_minus, "plus_minus_is": plus_minus_is}
+
+
 def to_unit(run: Run, samples: Tensor) -> Tensor:
     """Images (n, C, H, W) in [0, 1] from a generator's, however the run preprocesses.
 
@@ -276,7 +290,7 @@ def _parzen(run: Run, drawn: Tensor, valid: Images, test: Images) -> dict[str, A
         "protocol": f"Parzen windows (Goodfellow et al., 2014, section 5) on {where}: sigma chosen among {len(sigmas)} "
         f"widths on the first {result.valid:,} validation images of {test.name}, log-likelihood on its test images",
         "figures": {
-            "log_likelihood": _figure(
+            "log_likelihood": figure(
                 result.mean,
                 "nats",
                 result.test,
@@ -284,7 +298,7 @@ def _parzen(run: Run, drawn: Tensor, valid: Images, test: Images) -> dict[str, A
                 result.standard_error,
                 "standard error over test images",
             ),
-            "sigma": _figure(result.sigma, where, result.valid, "validation images it was chosen on"),
+            "sigma": figure(result.sigma, where, result.valid, "validation images it was chosen on"),
         },
         "details": {
             "sigmas": list(result.sigmas),
@@ -302,7 +316,7 @@ def _and_two_samples(run: Run, drawn: Tensor, test: Images, found: dict[str, Any
     )
     told = classifier_test(_critic(run).to(drawn.device), real, fake, steps=100, lr=1e-3)
     error = math.sqrt(told.accuracy * (1 - told.accuracy) / told.n)
-    found["figures"]["two_sample_accuracy"] = _figure(
+    found["figures"]["two_sample_accuracy"] = figure(
         told.accuracy,
         "share",
         told.n,
@@ -344,8 +358,8 @@ def _modes(drawn: Tensor, mixture: Mixture) -> dict[str, Any]:
         f"share) lie within 3 std of it; a sample is of high quality within 3 std of some mode, as {own:.4f} of the "
         "data are",
         "figures": {
-            "modes_covered": _figure(count.covered, f"of {mixture.modes} modes", n, "samples"),
-            "high_quality": _figure(
+            "modes_covered": figure(count.covered, f"of {mixture.modes} modes", n, "samples"),
+            "high_quality": figure(
                 good, "share", n, "samples", math.sqrt(good * (1 - good) / n), "standard error over samples"
             ),
         },
@@ -377,19 +391,12 @@ def _line(drawn: Tensor, mixture: Mixture, seed: int) -> dict[str, Any]:
         f"divergence is between the samples' histogram and the data's exact probabilities of {JSD_BINS} bins; "
         f"{n:,} samples of the data themselves are at jsd_of_data, not at 0",
         "figures": {
-            "mean": _figure(mean, "units of the data", n, "samples", std / math.sqrt(n), over),
-            "standard_deviation": _figure(std, "units of the data", n, "samples", std_error, over),
-            "jsd": _figure(divergence(x), "nats", n, "samples"),
+            "mean": figure(mean, "units of the data", n, "samples", std / math.sqrt(n), over),
+            "standard_deviation": figure(std, "units of the data", n, "samples", std_error, over),
+            "jsd": figure(divergence(x), "nats", n, "samples"),
         },
         "details": {"data_mean": data_mean, "data_standard_deviation": data_std, "jsd_of_data": divergence(own)},
     }
-
-
-def _figure(
-    value: float, unit: str, n: int, n_is: str, plus_minus: float | None = None, plus_minus_is: str = "none is given"
-) -> dict[str, Any]:
-    figure = {"value": value, "unit": unit, "n": n, "n_is": n_is}
-    return figure | {"plus_minus": plus_minus, "plus_minus_is": plus_minus_is}
 
 
 def _half(tensor: Tensor) -> Tensor:

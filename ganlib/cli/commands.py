@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -229,7 +230,8 @@ def study(args: argparse.Namespace) -> None:
     same = {"study": args.name, "settings": asdict(asked)}
     provenance.check_results(path, same)
     say = (lambda line: None) if args.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
-    outcome = studies.module(args.name).study(asked, device, args.folder, say)
+    with redirect_stdout(sys.stderr):  # what a training says of its device; stdout has the result's path alone
+        outcome = studies.module(args.name).study(asked, device, args.folder, say)
     described = provenance.of_study(args.name, asked, device, outcome.data, started, args.argv)
     files = {}
     for name, content in outcome.files.items():

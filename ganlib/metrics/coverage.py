@@ -2,7 +2,8 @@
 
 A set of points stands for the region that the balls around its points cover, each ball as wide as the distance to its
 centre's k-th nearest neighbour. Precision is the share of fakes inside the reals' region, recall the share of reals
-inside the fakes'. Sharp samples of few kinds have high precision and low recall; blurred or scattered ones the reverse.
+inside the fakes'. Good samples of few kinds have high precision and low recall, scattered ones the reverse. Averages
+lie amid the reals, so they are precise.
 """
 
 from __future__ import annotations

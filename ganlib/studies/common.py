@@ -13,7 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganlib.evaluation import figure
 from ganlib.images import Images
+
+__all__ = ["Outcome", "Say", "Study", "check_positive", "check_types", "figure", "picture_file", "read"]
 
 Say = Callable[[str], None]
 
@@ -41,20 +44,6 @@ class Study(Protocol):
 
     def study(self, settings: Any, device: torch.device, folder: Path, say: Say) -> Outcome:
         """Answer; ``folder`` holds earlier results, ``say`` shows progress."""
-
-
-def figure(
-    value: float, unit: str, n: int, n_is: str, plus_minus: float | None = None, plus_minus_is: str = "none is given"
-) -> dict[str, Any]:
-    """A measured number with its unit, the n it comes from, and what its +- is.
-
-    Examples
-    --------
-    >>> figure(0.5, "share", 100, "samples")["plus_minus"] is None
-    True
-    """
-    found: dict[str, Any] = {"value": value, "unit": unit, "n": n, "n_is": n_is}
-    return found | {"plus_minus": plus_minus, "plus_minus_is": plus_minus_is}
 
 
 def read(folder: Path, name: str, inputs: dict[str, str]) -> Path:

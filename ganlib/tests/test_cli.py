@@ -1,5 +1,6 @@
 """The commands end to end, what they refuse and in which words, exit codes, and Ctrl-C on a real process."""
 
+import hashlib
 import json
 import os
 import re
@@ -318,6 +319,34 @@ def test_reproduce_of_images_names_every_split(run):
     )
     assert again["iteration"] == kept["iteration"]
     assert again["figures_by_seed"]["0"]["figures"] == found["figures_by_seed"]["0"]["figures"]
+
+
+def test_a_study_writes_its_result_with_provenance_and_its_files(run, tmp_path):
+    small = {"data": "digits", "sizes": 10, "iterations": 4, "points": 2, "samples": 5, "held_out": 20, "seeds": 1}
+    command = ["study", "memorisation", "--folder", tmp_path / "r", "--device", "cpu"]
+    for name, value in (small | {"width": 8, "units": 4}).items():
+        command += ["--set", f"{name}={value}"]
+    code, out, _ = run(*command)
+    assert (code, out.strip()) == (0, str(tmp_path / "r" / "memorisation.json"))
+    text = (tmp_path / "r" / "memorisation.json").read_text()
+    assert str(tmp_path) not in text
+    found = json.loads(text)
+    assert (found["study"], found["settings"]["iterations"], found["inputs"]) == ("memorisation", 4, {})
+    assert found["changed"]["iterations"] == {"named": studies.settings("memorisation").iterations, "this": 4}
+    assert [each["split"] for each in found["data"]] == ["train", "valid"]
+    assert {"commit", "dirty", "device", "torch"} <= found["environment"].keys()
+    for name, file in found["files"].items():
+        assert hashlib.sha256((tmp_path / "r" / name).read_bytes()).hexdigest() == file["sha256"]
+    assert "settings.seeds: 1 -> 2" in refused(run, 5, *["seeds=2" if each == "seeds=1" else each for each in command])
+    assert (tmp_path / "r" / "memorisation.json").read_text() == text
+
+
+def test_studies_are_listed_and_wrong_ones_refused_before_any_work(run, tmp_path):
+    assert run("study")[1].count("\n") == len(studies.STUDIES)
+    assert "no study 'vea'" in refused(run, 2, "study", "vea")
+    assert "has no setting 'lrs'" in refused(run, 2, "study", "vae", "--set", "lrs=1")
+    assert "m is 'two'; it must be a number (int)" in refused(run, 2, "study", "vae", "--set", "m=two")
+    assert "is not there; this study looks at earlier results" in refused(run, 6, "study", "figure2", "--quiet")
 
 
 def test_averages_can_be_left_out(run):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ganlib import evaluation, runs, snapshots
+from ganlib import data, evaluation, runs, snapshots
 from ganlib.checkpoint import CheckpointError
 from ganlib.metrics import parzen
 from ganlib.runner import Runner
@@ -62,15 +62,25 @@ def test_the_best_on_validation_images_is_chosen_and_no_test_image_is_needed(tmp
     assert choice.path.name == f"iteration-{choice.iteration:09}.safetensors"
 
 
-def test_contrast_normalised_and_tanh_images_have_a_validation_score(tmp_path):
-    for name, settings in (("small-mlp", {"data": "digits", "width": 8, "iterations": 2, "every": 1}),):
-        run = runs.get(name, settings)
-        net = runs.networks(run, 0, None)[0].eval()
-        data = evaluation.held_out(run)
-        sigma, score = evaluation.validation_score(run, net, data, samples=100)
-        found = evaluation.evaluate(run, net, data, samples=100)
-        assert found["figures"]["sigma"]["value"] == sigma
-        assert max(found["details"]["validation_log_likelihoods"]) == pytest.approx(score)
+def noise(split, seed):
+    pixels = torch.randint(0, 256, (40, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return data.Images("noise", split, "test", pixels, torch.zeros(40, dtype=torch.int64)).normalised(55.0).flattened()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("small-mlp", {"data": "digits", "width": 8}), ("cifar10-fc-small", {"width": 8, "units": 4})],
+)
+def test_contrast_normalised_and_tanh_images_have_a_validation_score(name, settings):
+    run = runs.get(name, settings)
+    net = runs.networks(run, 0, None)[0].eval()
+    splits = (
+        evaluation.held_out(run) if run.data == "digits" else {"valid": noise("valid", 1), "test": noise("test", 2)}
+    )
+    sigma, score = evaluation.validation_score(run, net, {"valid": splits["valid"]}, samples=100)
+    found = evaluation.evaluate(run, net, splits, samples=100)
+    assert found["figures"]["sigma"]["value"] == sigma
+    assert max(found["details"]["validation_log_likelihoods"]) == pytest.approx(score)
 
 
 def test_toy_data_keep_the_last_only(tmp_path):
