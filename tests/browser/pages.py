@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # tools/browser.sh looks for the same
@@ -162,8 +162,14 @@ class Record:
         context.on("console", self._logged)
         context.on("weberror", lambda e: self.problems.append(f"uncaught: {e.error}"))
         context.on("request", lambda r: is_outside(r.url) and self.outside.append(r.url))
-        context.on("requestfailed", lambda r: self.problems.append(f"failed request: {r.url} ({r.failure})"))
+        context.on("requestfailed", self._failed)
         context.on("response", lambda r: r.status >= 400 and self.problems.append(f"HTTP {r.status}: {r.url}"))
+
+    def _failed(self, request: Request) -> None:
+        if (
+            request.failure != "net::ERR_ABORTED"
+        ):  # a page that is left while its files come aborts them, no error of it
+            self.problems.append(f"failed request: {request.url} ({request.failure})")
 
     def _logged(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import yaml
+
 from . import pages
 
 STATUS = ".progress-status"
@@ -24,7 +26,12 @@ def test_a_chapter_read_to_its_summary_is_ticked_until_one_starts_again(page, si
     row = page.locator("table.progress-map tbody tr", has=page.locator('a[href$="convergence.html"]'))
     assert "✓ read" in row.inner_text()
     assert page.locator(".progress-mark").count() == 1
-    assert page.inner_text(STATUS).startswith("You have read 1 of 9 chapters")
+    [chapters] = [
+        part["chapters"]
+        for part in yaml.safe_load((pages.ROOT / "_toc.yml").read_text())["parts"]
+        if part.get("numbered")
+    ]
+    assert page.inner_text(STATUS).startswith(f"You have read 1 of {len(chapters)} chapters")
     page.click(".progress-forget")
     assert page.locator(".progress-mark").count() == 0
     assert page.evaluate("localStorage.getItem('ganlib-read')") == "[]"
