@@ -5,6 +5,7 @@ Works alike in Jupyter, in Colab and in the rendered book, and needs nothing of 
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,15 @@ def committed(name: str) -> Path | None:
             return results / name
     print(f"{name} is part of the book's checkout (book/results), and this notebook runs outside one.")
     return None
+
+
+def committed_result(name: str) -> Any:
+    """The content of the committed result ``name``.json; None, said in one line, outside a checkout.
+
+    Errors as `committed`.
+    """
+    path = committed(f"{name}.json")
+    return None if path is None else json.loads(path.read_text(encoding="utf-8"))
 
 
 def glue(name: str, value: Any) -> None:

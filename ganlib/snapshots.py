@@ -24,6 +24,7 @@ from ganlib.images import Images
 from ganlib.runs import Run
 from ganlib.settings import FAMILIES
 from ganlib.toys import Mixture
+from ganlib.trained import open_trained, save_generator
 from ganlib.training import Training
 
 SNAPSHOTS = 50
@@ -66,7 +67,7 @@ def keep(folder: str | Path, training: Training) -> None:
         return
     for seed in training.seeds:
         path = Path(folder) / f"seed-{seed}" / f"iteration-{at:09}.safetensors"
-        evaluation.save_generator(path, run, seed, training.networks(seed)[0], at)
+        save_generator(path, run, seed, training.networks(seed)[0], at)
 
 
 def choose(
@@ -153,7 +154,7 @@ def choose_average(
         curve.append((count, sigma, score))
     assert best is not None
     mean.load_state_dict(best)
-    evaluation.save_generator(to, run, seed, mean, run.iterations, record)
+    save_generator(to, run, seed, mean, run.iterations, record)
     return Choice(Path(to), run.iterations, tuple(curve))
 
 
@@ -168,7 +169,7 @@ def _found(folder: str | Path, run: Run, seed: int) -> list[tuple[int, Path]]:
 
 
 def _generator(path: Path, run: Run, seed: int) -> nn.Module:
-    trained, _ = evaluation.open_trained(path)
+    trained, _ = open_trained(path)
     if trained.seeds != (seed,) or not _same(trained.run, run):
         raise CheckpointError(f"{path} is of another run; remove the folder and train again")
     return trained.generator(seed)

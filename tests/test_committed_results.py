@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from ganlib import data, runs, sampling, vae
-from ganlib.evaluation import open_trained, to_unit
+from ganlib.evaluation import to_unit
 from ganlib.images import Images
+from ganlib.trained import open_trained
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"

@@ -20,6 +20,7 @@ from sphinx.errors import ExtensionError
 from sphinx.testing.util import SphinxTestApp
 
 from ganlib import evaluation, runs, studies
+from ganlib.trained import save_generator
 
 ROOT = Path(__file__).resolve().parents[1]
 EXTENSIONS = ROOT / "book" / "_ext"
@@ -129,7 +130,7 @@ def test_weights_of_another_run_are_found_though_their_hash_is_named(book: Path)
     path = book / "book" / "results" / WEIGHTS
     run = runs.get("dcgan-digits", {"d_lr": 0.01})
     generator = runs.networks(run, 0, None)[0]
-    evaluation.save_generator(path, run, 0, generator, 6200)
+    save_generator(path, run, 0, generator, 6200)
     change(book, set_to(hashlib.sha256(path.read_bytes()).hexdigest(), "weights", "0", "sha256"))
     (found,) = checks.problems(book)
     assert "its setting d_lr is 0.01, and latent-explorer.json" in found

@@ -18,6 +18,7 @@ from typing import Any
 from committed_results import FOLDERS, RESULTS, files, near, read
 
 from ganlib import checkpoint, evaluation, provenance, runs, studies
+from ganlib.trained import open_trained
 
 LARGEST, TOGETHER = 8_000_000, 40_000_000  # bytes: of one file, and of book/results
 WEIGHTS = (".safetensors", ".npz")
@@ -233,7 +234,7 @@ def _generator(
     if not file.is_file():
         return
     try:
-        trained, _ = evaluation.open_trained(file)
+        trained, _ = open_trained(file)
     except checkpoint.CheckpointError as error:
         yield f"{file.name} cannot be read ({error}); make it again"
         return

@@ -30,7 +30,7 @@ from ganlib.cli import pictures
 from ganlib.cli.arguments import DIVERGED, REFUSED, USAGE, Stop
 from ganlib.cli.errors import refusing
 from ganlib.cli.training import chosen, folder_of, overrides_of, pick, run_of, train_to_the_end
-from ganlib.evaluation import Trained
+from ganlib.trained import Trained, open_trained
 
 
 def show(args: argparse.Namespace) -> None:
@@ -144,14 +144,14 @@ def reproduce(args: argparse.Namespace) -> None:
     for seed in training.seeds:
         choice = snapshots.choose(kept, run, seed, held_out, device=device, samples=args.samples)
         chosen_at[str(seed)] = {"iteration": choice.iteration, "curve": choice.curve}
-        trained, _ = evaluation.open_trained(choice.path)
+        trained, _ = open_trained(choice.path)
         found[str(seed)] = evaluation.evaluate(run, trained.generator(seed, device), held_out, samples=args.samples)
         file = provenance.write(path.with_name(f"{path.stem}-seed{seed}.safetensors"), choice.path.read_bytes())
         weights[str(seed)] = _weights(file)
         if snapshots.can_average(run) and not args.no_average:
             file = path.with_name(f"{path.stem}-averaged-seed{seed}.safetensors")
             choice = snapshots.choose_average(kept, run, seed, held_out, file, device=device, samples=args.samples)
-            trained, _ = evaluation.open_trained(file)
+            trained, _ = open_trained(file)
             generator = trained.generator(seed, device)
             averaged[str(seed)] = {
                 "curve": choice.curve,
@@ -269,7 +269,7 @@ def _weights(file: Path) -> dict[str, str]:
 
 
 def _open(args: argparse.Namespace) -> Trained:
-    trained, refused = evaluation.open_trained(args.path)
+    trained, refused = open_trained(args.path)
     for error in refused:
         print(f"warning: {error}; an older checkpoint is used", file=sys.stderr)
     return trained

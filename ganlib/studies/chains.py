@@ -31,6 +31,7 @@ from ganlib.runs import Run
 from ganlib.sampling import push
 from ganlib.studies import mixing
 from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, read
+from ganlib.trained import open_trained
 
 LAGS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 SHOWN = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -92,13 +93,13 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     "chains.npz" holds the first chain, which started at a training image, at "steps" after the burn-in, and as many of
     the generator's samples: the first ones, binarised.
 
-    Errors as `ganlib.data.load`, `ganlib.studies.common.read` and `ganlib.evaluation.open_trained`; ValueError if the
+    Errors as `ganlib.data.load`, `ganlib.studies.common.read` and `ganlib.trained.open_trained`; ValueError if the
     generator's images are others than the data's.
     """
     if device.type == "cpu":
         keep_freed_memory()
     inputs: dict[str, str] = {}
-    trained, _ = evaluation.open_trained(read(folder, settings.generator, inputs))
+    trained, _ = open_trained(read(folder, settings.generator, inputs))
     train, test = (data.load(settings.data, split).to(device) for split in ("train", "test"))
     if (trained.run.data, trained.run.dim) != (settings.data, train.pixels[0].numel()):
         raise ValueError(

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from ganlib import runs
-from ganlib.evaluation import open_trained, to_unit
+from ganlib.evaluation import to_unit
 from ganlib.images import Images
 from ganlib.metrics.neighbours import nearest
 from ganlib.sampling import sample
 from ganlib.studies.common import Outcome, Say, check_positive, check_types, picture_file, read
+from ganlib.trained import open_trained
 
 
 @dataclass(frozen=True, kw_only=True)

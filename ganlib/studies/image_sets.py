@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from ganlib import runs, vae
-from ganlib.evaluation import open_trained, to_unit
+from ganlib.evaluation import to_unit
 from ganlib.images import Images
 from ganlib.metrics.kmeans import kmeans
 from ganlib.nets.classifier import SIDE
 from ganlib.sampling import sample
 from ganlib.studies.common import read
+from ganlib.trained import open_trained
 from ganlib.training import Diverged
 
 

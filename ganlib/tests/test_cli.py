@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ganlib import checkpoint, evaluation, provenance, runs, studies
 from ganlib.cli import main
 from ganlib.cli.arguments import EPILOG, parser
+from ganlib.trained import open_trained
 
 SMALL = ["--set", "iterations=4", "--set", "every=2"]
 
@@ -175,7 +176,7 @@ def test_train_sample_evaluate(run, tmp_path):
     assert list(found["figures_by_seed"]) == ["5", "7"]
     expected = evaluation.evaluate(
         runs.get("ring8"),
-        evaluation.open_trained("trained/ring8")[0].generator(7),
+        open_trained("trained/ring8")[0].generator(7),
         {"data": runs.load_data(runs.get("ring8"))},
         samples=200,
     )

@@ -103,9 +103,10 @@ def test_committed_results_are_found_above_and_missing_ones_named(tmp_path, monk
     inside = tmp_path / "book" / "deeper"
     for each in (folder, inside):
         each.mkdir(parents=True)
-    (folder / "one.json").write_text("{}")
+    (folder / "one.json").write_text('{"of": "1 ± 0"}', encoding="utf-8")
     monkeypatch.chdir(inside)
     assert notebook.committed("one.json") == folder / "one.json"
+    assert notebook.committed_result("one") == {"of": "1 ± 0"}
     assert capsys.readouterr().out == ""
     with pytest.raises(FileNotFoundError, match=r"book/results has no two\.json"):
         notebook.committed("two.json")
@@ -113,5 +114,6 @@ def test_committed_results_are_found_above_and_missing_ones_named(tmp_path, monk
 
 def test_outside_a_checkout_nothing_is_committed_and_that_is_said(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert notebook.committed("one.json") is None
-    assert capsys.readouterr().out.startswith("one.json is part of the book's checkout")
+    for find, name in ((notebook.committed, "one.json"), (notebook.committed_result, "one")):
+        assert find(name) is None
+        assert capsys.readouterr().out.startswith("one.json is part of the book's checkout")

@@ -10,6 +10,7 @@ from ganlib.checkpoint import CheckpointError
 from ganlib.metrics import parzen
 from ganlib.runner import Runner
 from ganlib.sampling import sample
+from ganlib.trained import open_trained
 from ganlib.training import Training
 
 DIGITS = {"data": "digits", "width": 16, "units": 8, "m": 10, "iterations": 60, "every": 2}
@@ -38,7 +39,7 @@ def test_kept_generators_are_those_of_their_iteration_in_half_precision(tmp_path
     for at in (4, 8, 12):
         again.advance(4)
         for seed in (3, 1):
-            kept, _ = evaluation.open_trained(tmp_path / "kept" / f"seed-{seed}" / f"iteration-{at:09}.safetensors")
+            kept, _ = open_trained(tmp_path / "kept" / f"seed-{seed}" / f"iteration-{at:09}.safetensors")
             assert (kept.iteration, kept.seeds) == (at, (seed,))
             expected = again.networks(seed)[0].state_dict()
             for name, tensor in kept.generator().state_dict().items():
@@ -52,7 +53,7 @@ def test_the_best_on_validation_images_is_chosen_and_no_test_image_is_needed(tmp
     assert [row[0] for row in choice.curve] == list(range(2, 61, 2))
     scores = []
     for at, sigma, score in choice.curve:
-        kept, _ = evaluation.open_trained(tmp_path / "kept" / "seed-0" / f"iteration-{at:09}.safetensors")
+        kept, _ = open_trained(tmp_path / "kept" / "seed-0" / f"iteration-{at:09}.safetensors")
         drawn = sample(kept.generator(), runs.latent(run), 200, seed=0)
         images = valid["valid"].floats()
         protocol = parzen.evaluate(drawn, images, images[:10])
@@ -129,16 +130,14 @@ def test_averages_are_of_the_last_snapshots_and_the_best_is_kept(tmp_path):
     run, _ = trained(tmp_path, iterations=24)
     valid = {"valid": evaluation.held_out(run)["valid"]}
     choice = snapshots.choose_average(tmp_path / "kept", run, 0, valid, tmp_path / "mean.safetensors", samples=100)
-    kept = [
-        evaluation.open_trained(path)[0].generator().state_dict() for path in sorted((tmp_path / "kept").rglob("*s"))
-    ]
+    kept = [open_trained(path)[0].generator().state_dict() for path in sorted((tmp_path / "kept").rglob("*s"))]
     assert (
         [row[0] for row in choice.curve]
         == [count for count in snapshots.AVERAGED if count <= len(kept)]
         == [1, 2, 5, 10]
     )
     best = max(choice.curve, key=lambda row: row[2])
-    written, _ = evaluation.open_trained(choice.path)
+    written, _ = open_trained(choice.path)
     assert (written.iteration, written.checkpoint.record["snapshots_averaged"]) == (24, best[0])
     for name, tensor in written.generator().state_dict().items():
         expected = torch.stack([each[name].double() for each in kept[-best[0] :]]).mean(0).half().float()

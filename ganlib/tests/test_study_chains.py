@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, evaluation, rbm, runs, vae
+from ganlib import data, rbm, runs, vae
 from ganlib.checkpoint import CheckpointError
 from ganlib.metrics import parzen
 from ganlib.studies import chains, mixing
 from ganlib.studies import vae as vae_study
+from ganlib.trained import save_generator
 
 GENERATOR = "mnist-paper-seed0.safetensors"
 SMALL = {"data": "digits", "hidden": 16, "iterations": 20, "every": 10, "m": 20}
@@ -94,7 +95,7 @@ def folder(tmp_path_factory):
     """An untrained generator under the name of a trained one."""
     found = tmp_path_factory.mktemp("results")
     run = runs.get("mnist-paper", {"data": "digits", "width": 600, "iterations": 1})
-    evaluation.save_generator(found / GENERATOR, run, 0, runs.networks(run, 0, runs.load_data(run))[0], 1)
+    save_generator(found / GENERATOR, run, 0, runs.networks(run, 0, runs.load_data(run))[0], 1)
     return found
 
 
@@ -173,7 +174,7 @@ def test_chains_refuse_a_missing_or_other_generator(folder, tmp_path):
     with pytest.raises(CheckpointError):
         chains.study(settings, CPU, tmp_path, print)
     run = runs.get("mnist-paper", {"data": "digits", "width": 8, "image_size": 14})
-    evaluation.save_generator(tmp_path / GENERATOR, run, 0, runs.networks(run, 0, runs.load_data(run))[0], 1)
+    save_generator(tmp_path / GENERATOR, run, 0, runs.networks(run, 0, runs.load_data(run))[0], 1)
     with pytest.raises(ValueError, match="one trained on digits"):
         chains.study(settings, CPU, tmp_path, print)
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, evaluation, runs, studies, vae
+from ganlib import data, runs, studies, vae
 from ganlib.features import digit_features
 from ganlib.metrics.frechet import frechet_distance
 from ganlib.nets import MLP
 from ganlib.studies import eyes, image_sets, measures
+from ganlib.trained import save_generator
 from ganlib.training import Diverged
 
 FEW = {
@@ -161,7 +162,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     run = runs.get("mnist-paper", {"data": "digits", "width": 16, "units": 8})
     generator = runs.networks(run, 0, None)[0]
-    evaluation.save_generator(folder / "untrained-seed0.safetensors", run, 0, generator, 7)
+    save_generator(folder / "untrained-seed0.safetensors", run, 0, generator, 7)
     (folder / "vae.safetensors").write_bytes(vae.decoder_file(vae.VAE(5, 16), 3))
     return folder
 
@@ -248,7 +249,7 @@ def test_generators_of_other_data_or_none_are_refused(folder, tmp_path):
     run = runs.get("mnist-paper", {"data": "digits", "width": 16, "units": 8})
     generator = runs.networks(run, 0, None)[0]
     torch.nn.init.constant_(next(generator.parameters()), torch.nan)
-    evaluation.save_generator(tmp_path / "broken.safetensors", run, 0, generator, 7)
+    save_generator(tmp_path / "broken.safetensors", run, 0, generator, 7)
     with pytest.raises(Diverged, match="broken: its samples are not finite"):
         list(image_sets.generators("digits", ["broken"], "", 10, [0], tmp_path, CPU, {}))
 

@@ -9,6 +9,7 @@ import torch
 from ganlib import data, evaluation, runs, studies
 from ganlib.sampling import sample
 from ganlib.studies import figure2
+from ganlib.trained import open_trained, save_generator
 
 SMALL = {
     "digits-seed0": ("mnist-paper", {"data": "digits", "width": 16, "units": 8}),
@@ -21,9 +22,9 @@ def folder(tmp_path):
     for name, (run, settings) in SMALL.items():
         made = runs.get(run, settings)
         net = runs.networks(made, 0, runs.load_data(made))[0]
-        evaluation.save_generator(tmp_path / f"{name}.safetensors", made, 0, net, 7)
+        save_generator(tmp_path / f"{name}.safetensors", made, 0, net, 7)
     ring = runs.get("ring8")
-    evaluation.save_generator(tmp_path / "ring.safetensors", ring, 0, runs.networks(ring, 0, None)[0], 7)
+    save_generator(tmp_path / "ring.safetensors", ring, 0, runs.networks(ring, 0, None)[0], 7)
     return tmp_path
 
 
@@ -33,7 +34,7 @@ def test_samples_are_the_first_draws_and_neighbours_the_nearest(folder):
     pictures = np.load(io.BytesIO(outcome.files["figure2.npz"]), allow_pickle=False)
     train = data.load("digits").pixels.numpy().reshape(4000, -1).astype(float)
     for name in SMALL:
-        trained, _ = evaluation.open_trained(folder / f"{name}.safetensors")
+        trained, _ = open_trained(folder / f"{name}.safetensors")
         drawn = sample(trained.generator(), runs.latent(trained.run), 12, seed=5)
         expected = (evaluation.to_unit(trained.run, drawn) * 255).round().byte().numpy()
         assert np.array_equal(pictures[f"{name}_samples"], expected)

@@ -23,6 +23,7 @@ import traitlets
 from ganlib import data, evaluation, runs
 from ganlib.metrics.neighbours import nearest
 from ganlib.sampling import interpolate, push
+from ganlib.trained import Trained, open_trained
 from ganlib.widgets.latent_explorer import RESULT, LatentExplorer, digits, weights, weights_file
 
 from . import pages
@@ -70,8 +71,8 @@ def place(page: Page) -> tuple[float, float]:
 
 
 @cache
-def trained() -> evaluation.Trained:
-    return evaluation.open_trained(weights_file())[0]
+def trained() -> Trained:
+    return open_trained(weights_file())[0]
 
 
 @cache
