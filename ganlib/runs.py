@@ -11,7 +11,7 @@ from dataclasses import asdict, fields, replace
 from typing import Any
 
 from ganlib.experiment import latent, load_data, networks
-from ganlib.settings import DATA, Run, describe
+from ganlib.settings import DATA, Run, describe, read
 
 __all__ = ["RUNS", "Run", "as_dict", "changed", "describe", "get", "latent", "load_data", "networks"]
 
@@ -254,7 +254,7 @@ def get(name: str, overrides: Mapping[str, Any] | None = None) -> Run:
         if setting not in types:
             raise ValueError(f"no setting {setting!r}{_near(setting, types)}; there are {', '.join(types)}")
         if isinstance(value, str):
-            values[setting] = _read(setting, value, types[setting])
+            values[setting] = read(setting, value, types[setting], describe()[setting])
     if "data" in values and "image_size" not in values and named.image_size == DATA.get(named.data, (0, 0, 0))[1]:
         values["image_size"] = 0
     return replace(named, **values)
@@ -287,12 +287,3 @@ def changed(run: Run) -> dict[str, tuple[str | int | float, str | int | float]]:
 def _near(name: str, names: Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(name, names, n=3)
     return f", did you mean {' or '.join(near)}?" if near else ""
-
-
-def _read(setting: str, text: str, kind: str) -> str | int | float:
-    """A string as the setting's type."""
-    try:
-        return int(text) if kind == "int" else float(text) if kind == "float" else text
-    except ValueError:
-        wanted = {"int": "an integer", "float": "a number"}[kind]
-        raise ValueError(f"{setting} is {text!r}; it must be {wanted} ({describe()[setting]})") from None

@@ -175,6 +175,25 @@ def describe() -> dict[str, str]:
     return {each.name: each.metadata["says"] for each in fields(Run)}
 
 
+def read(setting: str, text: str, kind: str, says: str = "") -> str | int | float:
+    """A string, from a command line, as a setting's type.
+
+    Parameters
+    ----------
+    setting, text : the setting's name and the string. kind : "str", "int" or "float". says : what the setting is.
+
+    Raises
+    ------
+    ValueError
+        If the string is not of that type.
+    """
+    try:
+        return int(text) if kind == "int" else float(text) if kind == "float" else text
+    except ValueError:
+        wanted = {"int": "an integer", "float": "a number"}[kind]
+        raise ValueError(f"{setting} is {text!r}; it must be {wanted}{f' ({says})' if says else ''}") from None
+
+
 def _check_type(run: Run, name: str, kind: str) -> None:
     value = getattr(run, name)
     if kind == "float" and type(value) is int:

@@ -45,3 +45,28 @@ def nearest(samples: Tensor, training: Tensor, batch: int = 1000) -> tuple[Tenso
         for part in samples.split(batch)
     ]
     return torch.cat([b.indices for b in best]), torch.cat([b.values for b in best])
+
+
+def copy_threshold(new: Tensor, training: Tensor, share: float = 0.01) -> float:
+    """Distance to the nearest training example below which only ``share`` of new images lie.
+
+    A sample that is nearer than that is a copy, or as good as one; of samples that copy nothing about ``share`` are.
+
+    Parameters
+    ----------
+    new : (n, ...) float, real images that are not among the training examples; training : as in `nearest`.
+    share : in (0, 1).
+
+    Returns
+    -------
+    float
+        In the units of the data.
+
+    Raises
+    ------
+    ValueError
+        If share is not in (0, 1), or as `nearest`.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share is {share}; it must lie in (0, 1)")
+    return nearest(new, training)[1].double().quantile(share).item()

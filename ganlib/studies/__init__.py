@@ -12,6 +12,8 @@ from dataclasses import asdict, fields, replace
 from types import ModuleType
 from typing import Any
 
+from ganlib.settings import read
+
 STUDIES = {
     "classifier": "the digit classifier whose features other measures use",
     "vae": "a variational autoencoder with the paper's generator as its decoder",
@@ -54,11 +56,8 @@ def settings(name: str, overrides: Mapping[str, Any] | None = None) -> Any:
     for setting, value in values.items():
         if setting not in types:
             raise ValueError(f"the study {name} has no setting {setting!r}; there are {', '.join(types)}")
-        if isinstance(value, str) and types[setting] != "str":
-            try:
-                values[setting] = int(value) if types[setting] == "int" else float(value)
-            except ValueError:
-                raise ValueError(f"{setting} is {value!r}; it must be a number ({types[setting]})") from None
+        if isinstance(value, str):
+            values[setting] = read(setting, value, types[setting])
     return replace(named, **values)
 
 

@@ -20,12 +20,14 @@ from ganlib.features import ASSETS, LAYER, WEIGHTS, digit_classes, digit_classif
 from ganlib.images import Images
 from ganlib.metrics.birthday import calibrate_threshold
 from ganlib.metrics.frechet import real_floor
+from ganlib.metrics.neighbours import copy_threshold
 from ganlib.nets.classifier import SIDE
 from ganlib.studies import measures
 from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, picture_file, read
 from ganlib.studies.image_sets import ImageSet, baselines, generators
 
 REAL_SHARE = 0.05  # of batches of real images that hold a "duplicate"
+COPY_SHARE = 0.01  # of new images that are nearer to a training image than a sample that counts as a copy
 SPLITS = 10  # of the test images into halves
 PAIRS = 8  # closest ones of each set that are kept as pictures
 PROTOCOL = {
@@ -41,8 +43,11 @@ PROTOCOL = {
     "neighbours": "training images as many as test images. What new images get: the shares of validation images, and "
     "of training images that are not among those compared with. Errors take samples for independent: those of a "
     "collapsed generator are one image, and its share says nothing",
+    "copies": "samples, in pixels, nearer to one of all training images than all but the share "
+    f"{COPY_SHARE} of as many test images",
     "birthday": f"threshold in pixels such that {REAL_SHARE} of batches of test images hold a pair within it. "
-    "Training images and centres are drawn with replacement, as by a generator. Blurred images lie closer together",
+    "Training images and centres are drawn with replacement, as by a generator. Blurred images lie closer together. "
+    "The classifier names the duplicates",
     "classes": "by the same classifier, which gives every image some digit",
 }
 
@@ -133,7 +138,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     sets = generators(settings.data, settings.names, settings.vae, settings.samples, seeds, folder, device, inputs)
     at = settings.neighbour_images
     training, others = train.first(at + settings.neighbour_samples).floats().tensor_split([at])
-    eyes = _Eyes(settings, training, others, test.floats())
+    eyes = _Eyes(settings, train.floats(), training, others, test.floats())
     found: dict[str, Any] = {}
     pictures: dict[str, Tensor] = {}
     for each in chain(sets, baselines(train, valid, settings.samples, seeds, settings.kmeans_rounds)):
@@ -151,6 +156,7 @@ def _check(settings: Settings, train: Images, valid: Images, test: Images) -> No
         "samples": (settings.samples, valid),
         "neighbour_images + neighbour_samples": (settings.neighbour_images + settings.neighbour_samples, train),
         "neighbour_images": (settings.neighbour_images, test),
+        "2 * neighbour_samples": (2 * settings.neighbour_samples, test),
         "2 * two_sample_images": (2 * settings.two_sample_images, test),
         "2 * birthday_batch": (2 * settings.birthday_batch, test),
         "k + 1": (settings.k + 1, test),
@@ -163,13 +169,15 @@ def _check(settings: Settings, train: Images, valid: Images, test: Images) -> No
 class _Eyes:
     """Everything a set is held against, worked out once."""
 
-    def __init__(self, settings: Settings, training: Tensor, others: Tensor, test: Tensor) -> None:
-        self.settings, self.training, self.others, self.test = settings, training, others, test
+    def __init__(self, settings: Settings, seen: Tensor, training: Tensor, others: Tensor, test: Tensor) -> None:
+        self.settings, self.seen, self.training, self.others, self.test = settings, seen, training, others, test
         self.net = digit_classifier().to(test.device)
         self.features, self.training_features = self._features(test), self._features(training)
         std = self.features.std(0)
         self.scale = torch.where(std > 0, std, 1.0)  # a unit that no test image wakes is left as it is
         self.threshold = calibrate_threshold(test, settings.birthday_batch, REAL_SHARE, seed=settings.seed)
+        self.new, self.control = test.split(settings.neighbour_samples)[:2]
+        self.copy_threshold = copy_threshold(self.new, seen, COPY_SHARE)
 
     def look(self, images: ImageSet) -> tuple[dict[str, Any], Tensor]:
         """All measures of one set, and its closest pairs (PAIRS, 2, 784)."""
@@ -181,14 +189,18 @@ class _Eyes:
             together = draws[0][
                 torch.randint(len(draws[0]), (ask.draws * ask.samples,), generator=rng).to(draws[0].device)
             ]
-        born, pairs = measures.birthday(together, ask.birthday_batch, self.threshold, PAIRS)
+        born, pairs = measures.birthday(
+            together, ask.birthday_batch, self.threshold, PAIRS, lambda drawn: digit_classes(drawn, self.net)
+        )
+        first = draws[0][: ask.neighbour_samples]
         return {
             "is": images.what,
             "frechet": measures.frechet(self.features, seen),
             "frechet_by_n": measures.frechet_by_n(self.features, seen[0], ask.ns, ask.seed),
             **measures.coverage(self.features, seen, ask.k),
             "two_samples": self._two_samples(draws, seen),
-            "neighbours": self._neighbours(draws[0][: ask.neighbour_samples]),
+            "neighbours": self._neighbours(first),
+            "copies": measures.copies(first, self.seen, self.copy_threshold, len(self.new), measures.PIXELS),
             "birthday": born,
             "classes": measures.classes([digit_classes(drawn, self.net) for drawn in draws]),
         }, pairs
@@ -203,6 +215,7 @@ class _Eyes:
             "feature_variance": figure(self.features.var(0).sum().item(), measures.SQUARED, n, "test images"),
             "two_samples": self._two_samples(None, None),
             "neighbours_of_other_training_images": self._neighbours(self.others),
+            "copies": measures.copies(self.control, self.seen, self.copy_threshold, len(self.new), measures.PIXELS),
             "birthday_threshold": figure(self.threshold, measures.PIXELS, n, batches),
             "classes": measures.classes([digit_classes(self.test, self.net)]),
             "labels": measures.classes([labels]) | {"shares_of": "the digits 0 to 9, as labelled"},

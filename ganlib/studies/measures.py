@@ -146,6 +146,25 @@ def neighbours(samples: Tensor, training: Tensor, held_out: Tensor, unit: str) -
     }
 
 
+def copies(samples: Tensor, training: Tensor, threshold: float, new: int, unit: str) -> dict[str, Any]:
+    """Share of samples nearer to one of all training images than the `copy_threshold` of ``new`` images.
+
+    Returns
+    -------
+    dict
+        "share", its n the samples; "distance", the median to the nearest training image; "threshold".
+    """
+    distance, n = nearest(samples, training)[1], len(samples)
+    near = int((distance < threshold).sum())
+    low, high = wilson_interval(near, n)
+    n_is = f"samples, against all {len(training):,} training images; the threshold is of {new:,} other test images"
+    return {
+        "share": figure(near / n, "share", n, n_is, (high - low) / 2, WILSON) | {"low": low, "high": high},
+        "distance": _median(distance, unit, n_is),
+        "threshold": threshold,
+    }
+
+
 def _median(distances: Tensor, unit: str, n_is: str) -> dict[str, Any]:
     ordered, n = distances.double().sort().values, len(distances)
     reach = 0.98 * math.sqrt(n)  # 1.96 standard deviations of the number below the median, sqrt(n) / 2
@@ -154,18 +173,31 @@ def _median(distances: Tensor, unit: str, n_is: str) -> dict[str, Any]:
     return figure(ordered.median().item(), unit, n, n_is, half, "half its 95 % interval by order statistics")
 
 
-def birthday(samples: Tensor, batch: int, threshold: float, pairs: int) -> tuple[dict[str, Any], Tensor]:
-    """`ganlib.metrics.birthday.birthday_test` as a table, and the closest pairs, (pairs or fewer, 2, 784)."""
-    found = birthday_test(samples, batch, threshold, pairs=pairs)
+def birthday(
+    samples: Tensor, batch: int, threshold: float, pairs: int, name: Callable[[Tensor], Tensor]
+) -> tuple[dict[str, Any], Tensor]:
+    """`ganlib.metrics.birthday.birthday_test` as a table, and the closest pairs, (pairs or fewer, 2, 784).
+
+    ``name`` gives images (n, 784) their class, (n,) int64: the table says of which classes the duplicates are.
+    """
+    found = birthday_test(samples, batch, threshold, pairs=len(samples) // batch)
 
     def finite(support: float) -> float | None:
         return support if math.isfinite(support) else None
 
     half = (found.high - found.low) / 2
     share = figure(found.share, "share", found.batches, f"batches of {batch}", half, WILSON)
-    shown = torch.tensor([[i, j] for i, j, _ in found.pairs], dtype=torch.int64).reshape(-1, 2)
+    closest = torch.tensor([[i, j] for i, j, _ in found.pairs], dtype=torch.int64, device=samples.device).reshape(-1, 2)
+    duplicates = closest[: sum(distance <= threshold for *_, distance in found.pairs)]
+    # In one call: a classifier need not take no images.
+    first, second = name(samples[duplicates.T.flatten()]).reshape(2, -1) if len(duplicates) else duplicates.T
     return {
         "share_with_a_duplicate": share | {"low": found.low, "high": found.high},
+        "duplicates": {
+            "of_class": torch.bincount(first[first == second], minlength=CLASSES).tolist(),
+            "of_two_classes": int((first != second).sum()),
+            "counted": "batches with a duplicate, by the class of both images of their closest pair",
+        },
         "support": {
             "value": finite(found.support),
             "low": finite(found.support_low),
@@ -173,8 +205,8 @@ def birthday(samples: Tensor, batch: int, threshold: float, pairs: int) -> tuple
             "unit": "images of a uniform law with as many duplicates; null where none bounds it",
         },
         "threshold": found.threshold,
-        "closest_distances": [distance for _, _, distance in found.pairs],
-    }, samples[shown.to(samples.device)]
+        "closest_distances": [distance for _, _, distance in found.pairs[:pairs]],
+    }, samples[closest[:pairs]]
 
 
 def classes(draws: Sequence[Tensor]) -> dict[str, Any]:

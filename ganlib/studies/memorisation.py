@@ -20,7 +20,7 @@ from torch.nn.functional import logsigmoid
 
 from ganlib import data, runs
 from ganlib.images import Images
-from ganlib.metrics.neighbours import nearest
+from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.runs import Run
 from ganlib.sampling import evaluating, sample
 from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, picture_file
@@ -132,8 +132,7 @@ def _nearness(drawn: Tensor, seen: Tensor, unseen: Tensor) -> dict[str, float]:
     (_, to_seen), (_, to_unseen) = nearest(drawn, seen[:count]), nearest(drawn, unseen[:count])
     _, new_to_seen = nearest(unseen, seen)
     _, all_seen = nearest(drawn, seen)
-    # Nearer than all but one in a hundred new images come: a copy, or as good as one.
-    close = new_to_seen.double().quantile(0.01).item()
+    close = copy_threshold(unseen, seen)
     return {
         "nearer_to_training": (to_seen < to_unseen).double().mean().item(),
         "distance_to_training": all_seen.median().item(),

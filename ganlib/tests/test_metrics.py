@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 from ganlib import toys
 from ganlib.metrics.modes import count_modes
-from ganlib.metrics.neighbours import nearest
+from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.metrics.two_sample import classifier_test
 from ganlib.nets import MLP
 
@@ -26,6 +26,14 @@ def test_nearest_agrees_with_scipy_and_a_copy_is_at_distance_zero():
     assert distance[5] == 0
     with pytest.raises(ValueError, match=r"\(37, 1, 6, 6\)"):
         nearest(samples, training[:, :, :3])
+
+
+def test_the_copy_threshold_lets_a_stated_share_of_new_images_pass():
+    training, new = torch.rand(300, 3, generator=rng()), torch.rand(1000, 3, generator=rng(1))
+    threshold = copy_threshold(new, training, 0.05)
+    assert (cdist(new, training).min(1) < threshold).mean() == pytest.approx(0.05)
+    with pytest.raises(ValueError, match="share is 5"):
+        copy_threshold(new, training, 5)
 
 
 def test_mode_counts_of_known_samples():

@@ -13,6 +13,7 @@ import torch
 from ganlib import data, runs, studies, vae
 from ganlib.features import digit_features
 from ganlib.metrics.frechet import frechet_distance
+from ganlib.metrics.neighbours import copy_threshold
 from ganlib.nets import MLP
 from ganlib.studies import eyes, image_sets, measures
 from ganlib.trained import save_generator
@@ -82,6 +83,18 @@ def test_a_memoriser_is_nearer_to_its_training_images_and_a_fresh_sample_to_neit
         measures.neighbours(training, training, held_out[1:], "units")
 
 
+def test_copies_are_counted_among_new_samples():
+    training, new = normal(500, 0), normal(1000, 1)
+    threshold = copy_threshold(new, training, 0.05)
+    fresh = measures.copies(normal(1000, 2), training, threshold, 1000, "units")
+    assert fresh["share"]["low"] < 0.05 < fresh["share"]["high"]
+    mixed = torch.cat([normal(700, 3), training[:300]])
+    found = measures.copies(mixed, training, threshold, 1000, "units")
+    assert found["share"]["value"] == pytest.approx(0.3 + 0.7 * 0.05, abs=4 * math.sqrt(0.7 * 0.05 * 0.95 / 1000))
+    assert 0 < found["distance"]["value"] < fresh["distance"]["value"]
+    assert found["threshold"] == threshold
+
+
 def test_the_interval_of_a_median_holds_the_true_one_about_as_often_as_it_says():
     held = 0
     for seed in range(200):
@@ -108,11 +121,22 @@ def test_frechet_knows_a_shift_and_falls_with_n():
 def test_the_birthday_test_finds_how_many_images_there_are():
     images = torch.rand(300, 784, generator=torch.Generator().manual_seed(0))
     pick = torch.randint(300, (4000,), generator=torch.Generator().manual_seed(1))
-    found, pairs = measures.birthday(images[pick], 20, 1e-3, 8)
+
+    def name(drawn):  # the class of an image is told by its first pixel
+        return (drawn[:, 0] * 10).long()
+
+    found, pairs = measures.birthday(images[pick], 20, 1e-3, 8, name)
     assert found["support"]["low"] < 300 < found["support"]["high"]
     assert pairs.shape == (8, 2, 784)
     assert torch.equal(pairs[:, 0], pairs[:, 1])
-    none, _ = measures.birthday(images, 20, 1e-3, 8)
+    duplicates = found["duplicates"]
+    assert sum(duplicates["of_class"]) == round(found["share_with_a_duplicate"]["value"] * 200)
+    assert min(duplicates["of_class"]) > 0
+    assert duplicates["of_two_classes"] == 0
+    apart, _ = measures.birthday(images[pick], 20, 1e-3, 8, lambda drawn: (torch.arange(len(drawn)) * 2) // len(drawn))
+    assert apart["duplicates"]["of_two_classes"] == sum(duplicates["of_class"])
+    none, _ = measures.birthday(images, 20, 1e-3, 8, name)
+    assert sum(none["duplicates"]["of_class"]) == none["duplicates"]["of_two_classes"] == 0
     assert none["share_with_a_duplicate"]["value"] == 0
     assert none["support"]["value"] is None
     assert none["support"]["low"] > 300 / 2
@@ -223,6 +247,9 @@ def test_the_measures_rank_what_must_be_ranked(outcome):
         < memoriser["birthday"]["share_with_a_duplicate"]["high"]
     )
     assert memoriser["birthday"]["closest_distances"][0] == 0
+    assert memoriser["copies"]["share"]["value"] == 1
+    assert fresh["copies"]["share"]["value"] < 0.1
+    assert floor["copies"]["share"]["value"] < 0.1
     assert noise["classes"]["entropy"]["value"] < 1.5 < 2.25 < fresh["classes"]["entropy"]["value"]
     assert floor["labels"]["shares"] == pytest.approx([0.1] * 10)
 
