@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from ganlib import checkpoint, distributed, runs, snapshots
+from ganlib import checkpoint, distributed, provenance, runs, snapshots
 from ganlib.algorithm1 import Report
 from ganlib.checkpoint import Checkpoint, CheckpointError
 from ganlib.training import Training
@@ -62,6 +62,9 @@ class Runner:
         self.save_every = save_every or max(training.run.every, training.run.iterations // 100)
         self.curves: list[list[Report]] = []
         self.saved = 0
+        self._earlier: list[dict[str, Any]] = []
+        commit, dirty = provenance.source_code()  # now: the code on disk may change while this process trains
+        self._here = {"commit": commit, "dirty": dirty, "threads": torch.get_num_threads(), "torch": torch.__version__}
         if self.folder is not None:
             self._take_up(self.folder, resume)
             if training.processes.first:
@@ -71,6 +74,19 @@ class Runner:
                 f"{self.folder} does not hold the same checkpoint for every process (here: iteration "
                 f"{training.iteration}); give all of them one shared folder, or copy the newest checkpoint to each"
             )
+
+    @property
+    def trained_by(self) -> list[dict[str, Any]]:
+        """What trained which iterations, in order: "from" (excluded), "to", "commit", "dirty", "threads" and "torch".
+
+        A checkpoint taken up says it of its own iterations; None stands for what an old one does not say.
+        """
+        start = self._earlier[-1]["to"] if self._earlier else 0
+        if start == self.training.iteration:
+            return self._earlier
+        if self._earlier and self._here.items() <= self._earlier[-1].items():
+            return [*self._earlier[:-1], self._earlier[-1] | {"to": self.training.iteration}]
+        return [*self._earlier, {"from": start, "to": self.training.iteration, **self._here}]
 
     def reports(self) -> Iterator[list[Report]]:
         """Run to the end, saving on the way; yields one report a seed every ``run.every`` iterations.
@@ -109,7 +125,11 @@ class Runner:
             # As a tensor: a long run of many seeds has more curve than JSON should hold.
             rows = [[[r.iteration, r.d_loss, r.g_loss, r.d_real, r.d_fake] for r in each] for each in self.curves]
             curves = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(self.training.seeds), 5)
-            record = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+            record = {
+                "threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+                "trained_by": self.trained_by,
+            }
             tensors = self.training.state() | {"curves": curves}
             checkpoint.save(self.folder, self.training.iteration, tensors, self.settings(), record)
         self.saved = self.training.iteration
@@ -148,6 +168,9 @@ class Runner:
         curves: list[list[list[float]]] = found.tensors["curves"].tolist()
         self.curves = [[Report(int(row[0]), *row[1:]) for row in each] for each in curves]
         self.saved = found.iteration
+        unknown = {"commit": None, "dirty": None, "threads": None, "torch": None}
+        unknown |= {what: found.record[what] for what in ("threads", "torch") if what in found.record}
+        self._earlier = found.record.get("trained_by", [{"from": 0, "to": found.iteration, **unknown}])
 
     @staticmethod
     def _note_differences(found: Checkpoint) -> None:

@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from ganlib import checkpoint, runs
+from ganlib import checkpoint, provenance, runs
 from ganlib.checkpoint import CheckpointError
 from ganlib.runner import Interrupted, Runner, tensorboard
 from ganlib.training import Diverged, Training
@@ -42,6 +42,28 @@ def test_goes_on_where_the_newest_checkpoint_is(tmp_path, seeds):
     assert second.curves == whole.curves
     expected = whole.training.state()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in second.training.state().items())
+
+
+def test_a_run_says_which_code_trained_which_iterations(tmp_path, monkeypatch):
+    for commit, iterations in (("a", 3), ("b", 6), ("b", 9), ("a", 12)):
+        monkeypatch.setattr(provenance, "source_code", lambda commit=commit: (commit, False))
+        run = runner(tmp_path, resume=True, iterations=iterations)
+        list(run.reports())
+    spans = [(each["from"], each["to"], each["commit"]) for each in run.trained_by]
+    assert spans == [(0, 3, "a"), (3, 9, "b"), (9, 12, "a")]
+    assert runner(tmp_path, resume=True).trained_by == run.trained_by
+    assert {each["threads"] for each in run.trained_by} == {torch.get_num_threads()}
+
+
+def test_a_checkpoint_that_does_not_say_what_trained_it_leaves_that_open(tmp_path):
+    settings = runner(None, iterations=3).settings()
+    trained = Training(runs.get("ring8", {**SETTINGS, "iterations": 3}), seeds=(0,), device="cpu")
+    trained.advance(3)
+    checkpoint.save(tmp_path, 3, trained.state() | {"curves": torch.zeros(0, 1, 5)}, settings, {"threads": 1})
+    run = runner(tmp_path, resume=True, iterations=6)
+    list(run.reports())
+    assert run.trained_by[0] == {"from": 0, "to": 3, "commit": None, "dirty": None, "threads": 1, "torch": None}
+    assert run.trained_by[1]["commit"] == provenance.source_code()[0]
 
 
 def test_a_finished_run_resumed_does_nothing(tmp_path):
