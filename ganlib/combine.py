@@ -29,7 +29,8 @@ def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Raises
     ------
     ResultsError
-        If there are fewer than two parts, one is no such result, they differ in a setting, or share a seed.
+        If there are fewer than two parts, one is no such result, they differ in a setting or in the pretrained
+        generator, share a seed, or only some of them have averages.
     """
     if len(parts) < 2:
         raise ResultsError(f"{len(parts)} result; combining takes two or more, each of other seeds")
@@ -41,6 +42,19 @@ def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if any(part[name] != parts[0][name] for part in parts):
             there = "; ".join(f"seeds {part['seeds']}: {_differing(parts[0][name], part[name])}" for part in parts[1:])
             raise ResultsError(f"they differ in {name} ({there}); only seeds may differ")
+    pretrained = parts[0].get("pretrained_sha256")
+    for part in parts[1:]:
+        if part.get("pretrained_sha256") != pretrained:
+            raise ResultsError(
+                f"seeds {parts[0]['seeds']} and {part['seeds']} were trained on top of different pretrained generators "
+                f"(SHA-256 {pretrained} and {part.get('pretrained_sha256')}); only seeds may differ"
+            )
+    without = sorted(seed for part in parts for seed in part["seeds"] if str(seed) not in part["averaged"]["by_seed"])
+    if without and any(part["averaged"]["by_seed"] for part in parts):
+        raise ResultsError(
+            f"seeds {without} have no averages and others have: reproduce those again without --no-average (a finished "
+            "run is not trained again), or all others with it"
+        )
     seeds = sorted(seed for part in parts for seed in part["seeds"])
     if len(set(seeds)) < len(seeds):
         raise ResultsError(f"a seed is in two of them: {seeds}")
@@ -53,6 +67,7 @@ def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     first = parts[0]
     return {
         **{name: first[name] for name in SAME},
+        **({} if pretrained is None else {"pretrained_sha256": pretrained}),
         "seeds": seeds,
         "parts": [{name: part[name] for name in OWN} for part in parts],
         "figures_by_seed": figures,

@@ -49,7 +49,7 @@ def load(
     Raises
     ------
     ValueError
-        If there is no such data set or split.
+        If there is no such data set or split, or TFD's file is damaged or not what TFD's is.
     FileNotFoundError
         If the files are not under ``root`` and ``download`` is False; the message says how to get them.
     ModuleNotFoundError
@@ -156,11 +156,19 @@ def _tfd(split: str, folder: Path, download: bool, fold: int = 1) -> Images:
             f"{file} is no MATLAB file that SciPy reads, or is damaged ({error}); ask for it again"
         ) from None
     missing = [name for name in wanted if name not in arrays]
-    if missing or arrays["images"].shape[1:] != (48, 48) or arrays["images"].dtype != np.uint8:
+    n = 0 if missing else arrays["images"].shape[0]
+    shapes = {"images": (n, 48, 48), "labs_ex": (n, 1), "folds": (n, 5)}
+    if missing or any(arrays[name].shape != shapes[name] for name in wanted) or arrays["images"].dtype != np.uint8:
         held = {name: (arrays[name].dtype.name, arrays[name].shape) for name in wanted if name in arrays}
         raise ValueError(f"{file} holds {held}; TFD has images (N, 48, 48) uint8, labs_ex (N, 1) and folds (N, 5)")
-    # The file's own codes: 0 unlabelled, 1 train, 2 valid, 3 test.
-    rows = arrays["folds"][:, fold - 1] == {"train": 0, "valid": 2, "test": 3}[split]
+    # The file's own codes; those labelled for training are left out.
+    codes, code = arrays["folds"][:, fold - 1], {"train": 0, "valid": 2, "test": 3}[split]
+    rows = codes == code
+    if not rows.any():
+        raise ValueError(
+            f"{file} has no images of the {split} split: no {code} among the codes of fold {fold}, which are "
+            f"{np.unique(codes).tolist()}; TFD has 0 unlabelled, 1 train, 2 valid, 3 test"
+        )
     return _images("TFD", split, file.name, arrays["images"][rows][:, None], arrays["labs_ex"].ravel()[rows])
 
 

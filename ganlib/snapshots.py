@@ -10,8 +10,7 @@ A generator at a constant learning rate moves about and does not come to rest. T
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,7 +29,6 @@ from ganlib.training import Training
 SNAPSHOTS = 50
 # The last so many snapshots are tried as an average; which number, the validation images say.
 AVERAGED = (1, 2, 5, 10, 20, 30, 40, 50)
-_NAME = re.compile(r"iteration-(\d{9})\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,50 @@ def spacing(run: Run) -> int:
     return -(-run.iterations // (SNAPSHOTS * run.every)) * run.every
 
 
+def wanted(run: Run) -> tuple[int, ...]:
+    """The iterations of a run's snapshots: every `spacing`, and its end. Others in the folder do not count.
+
+    Examples
+    --------
+    >>> from ganlib import runs
+    >>> wanted(runs.get("mnist-paper", {"iterations": 101, "every": 25}))
+    (25, 50, 75, 100, 101)
+    """
+    return (*range(spacing(run), run.iterations, spacing(run)), run.iterations)
+
+
+def same(one: Run, other: Run) -> bool:
+    """Whether two runs are one but for their length: what a run does at an iteration, those that follow do not change.
+
+    Where a pretrained generator is kept, and what is said of the settings' source, do not count either.
+    """
+    return replace(one, iterations=other.iterations, pretrained=other.pretrained, source=other.source) == other
+
+
 def keep(folder: str | Path, training: Training) -> None:
-    """Write every seed's generator under ``folder``, if the run is at a snapshot or at its end."""
+    """Write every seed's generator under ``folder``, if the run is at one of the `wanted` iterations."""
     run, at = training.run, training.iteration
-    if at == 0 or (at % spacing(run) and at != run.iterations):
+    if at not in wanted(run):
         return
     for seed in training.seeds:
-        path = Path(folder) / f"seed-{seed}" / f"iteration-{at:09}.safetensors"
-        save_generator(path, run, seed, training.networks(seed)[0], at)
+        save_generator(_path(folder, seed, at), run, seed, training.networks(seed)[0], at)
+
+
+def check(folder: str | Path, run: Run, seeds: Iterable[int], done: int) -> None:
+    """Refuse a run that cannot have all its snapshots at its end, because some up to iteration ``done`` are not there.
+
+    The end's own is not asked for: `keep` can still write it. Without this, which snapshots there are to choose from
+    would depend on what happened to the folder before.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the first one that is missing, and the remedy.
+    """
+    for seed in seeds:
+        for at in wanted(run):
+            if at <= done and at != run.iterations and not _path(folder, seed, at).is_file():
+                raise _missing(folder, run, seed, at)
 
 
 def choose(
@@ -89,7 +123,7 @@ def choose(
     Raises
     ------
     CheckpointError
-        If there is no snapshot of the run's end, or one is not of this run.
+        If one of the `wanted` snapshots is not there, or is not of this run.
     Diverged
         If a sample is not finite.
     """
@@ -159,22 +193,29 @@ def choose_average(
 
 
 def _found(folder: str | Path, run: Run, seed: int) -> list[tuple[int, Path]]:
-    """A seed's snapshots up to the run's end, in order."""
-    files = Path(folder, f"seed-{seed}").glob("iteration-*")
-    found = sorted((int(name[1]), path) for path in files if (name := _NAME.fullmatch(path.name)))
-    found = [(at, path) for at, path in found if at <= run.iterations]  # the folder's run may have been longer
-    if not found or found[-1][0] != run.iterations:
-        raise CheckpointError(f"{folder} has no snapshot of {run.name}'s end, seed {seed}; remove it and train again")
+    """A seed's snapshots, in order: those `wanted`, whatever else lies in the folder."""
+    found = [(at, _path(folder, seed, at)) for at in wanted(run)]
+    for at, path in found:
+        if not path.is_file():
+            raise _missing(folder, run, seed, at)
     return found
+
+
+def _path(folder: str | Path, seed: int, at: int) -> Path:
+    return Path(folder, f"seed-{seed}", f"iteration-{at:09}.safetensors")
+
+
+def _missing(folder: str | Path, run: Run, seed: int, at: int) -> CheckpointError:
+    every = f"every {spacing(run):,} iterations" if run.channels else "at its end"
+    return CheckpointError(
+        f"{folder} has no snapshot of {run.name} at iteration {at}, seed {seed}: a run of {run.iterations} keeps one "
+        f"{every}, but this one was trained without them, or was shorter. Give an empty folder with --out and "
+        "reproduce again"
+    )
 
 
 def _generator(path: Path, run: Run, seed: int) -> nn.Module:
     trained, _ = open_trained(path)
-    if trained.seeds != (seed,) or not _same(trained.run, run):
+    if trained.seeds != (seed,) or not same(trained.run, run):
         raise CheckpointError(f"{path} is of another run; remove the folder and train again")
     return trained.generator(seed)
-
-
-def _same(one: Run, other: Run) -> bool:
-    """But for their length: what a run does at an iteration does not depend on how many follow."""
-    return replace(one, iterations=other.iterations, pretrained=other.pretrained, source=other.source) == other

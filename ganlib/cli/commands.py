@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict
@@ -30,6 +31,8 @@ from ganlib.cli import pictures
 from ganlib.cli.arguments import DIVERGED, REFUSED, USAGE, Stop
 from ganlib.cli.errors import refusing
 from ganlib.cli.training import chosen, folder_of, overrides_of, pick, run_of, train_to_the_end
+from ganlib.features import FeaturesError
+from ganlib.runs import Run
 from ganlib.trained import Trained, open_trained
 
 
@@ -135,11 +138,12 @@ def reproduce(args: argparse.Namespace) -> None:
     provenance.check_results(path, same)
     held_out = evaluation.held_out(run, device)  # before hours of training, not after
     kept = folder / "snapshots"
+    _check_snapshots(folder, kept, run, chosen(args))
     runner, start = train_to_the_end(args, run, resume=True, snapshots=kept)
     training = runner.training
     if not training.processes.first:
         return
-    snapshots.keep(kept, training)  # a run that `train` has finished has none yet
+    snapshots.keep(kept, training)  # a finished run's end may have none yet
     found, weights, chosen_at, averaged = {}, {}, {}, {}
     for seed in training.seeds:
         choice = snapshots.choose(kept, run, seed, held_out, device=device, samples=args.samples)
@@ -176,9 +180,7 @@ def reproduce(args: argparse.Namespace) -> None:
         "snapshots": {
             "every": snapshots.spacing(run),
             "columns": ["iteration", "sigma", "validation log-likelihood (nats)"],
-            "chosen": "the best on the validation images; the test images have seen no other"
-            if run.channels
-            else "the last",
+            "chosen": _chosen_how(run, averaged),
             "by_seed": chosen_at,
         },
         "weights": weights,
@@ -201,7 +203,15 @@ def combine(args: argparse.Namespace) -> None:
         except (OSError, ValueError) as error:
             raise Stop(REFUSED, f"{path} is no results file ({error})") from error
     found = combining.combine(parts)
-    provenance.check_results(args.results, {name: found[name] for name in ("run", "settings", "samples")})
+    provenance.check_results(args.results, {name: found[name] for name in ("run", "settings", "precision", "samples")})
+    if args.results.exists():
+        lost = sorted({*json.loads(args.results.read_text()).get("seeds", [])} - {*found["seeds"]})
+        if lost:
+            raise Stop(
+                REFUSED,
+                f"{args.results} holds seeds {lost}, which are not among those combined ({found['seeds']}); name a "
+                "result with them as well, or give another name with --results",
+            )
     sources = {seed: path for path, part in zip(args.parts, parts, strict=True) for seed in part["weights"]}
     files: dict[str, bytes] = {}
     for seed, source in sources.items():
@@ -231,7 +241,14 @@ def study(args: argparse.Namespace) -> None:
     provenance.check_results(path, same)
     say = (lambda line: None) if args.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
     with redirect_stdout(sys.stderr):  # what a training says of its device; stdout has the result's path alone
-        outcome = studies.module(args.name).study(asked, device, args.folder, say)
+        try:
+            outcome = studies.module(args.name).study(asked, device, args.folder, say)
+        except FeaturesError as error:
+            raise Stop(REFUSED, str(error)) from error
+        except ValueError as error:  # settings that do not fit the data, or earlier results
+            if type(error) is not ValueError:  # a refused checkpoint has its own code; a library's own is a fault
+                raise
+            raise Stop(USAGE, str(error)) from error
     described = provenance.of_study(args.name, asked, device, outcome.data, started, args.argv)
     files = {}
     for name, content in outcome.files.items():
@@ -261,6 +278,26 @@ def sweep(args: argparse.Namespace) -> None:
         **found,
     }
     print(provenance.write_results(args.out, results))
+
+
+def _check_snapshots(folder: Path, kept: Path, run: Run, seeds: tuple[int, ...]) -> None:
+    """Refuse, before hours of training, a folder whose run so far has not kept the snapshots that will be needed."""
+    if os.environ.get("RANK", "0") != "0":  # the first process keeps them, perhaps on another machine
+        return
+    try:
+        trained, _ = open_trained(folder)
+    except checkpoint.CheckpointError:  # there is none, or resuming says what is wrong with it
+        return
+    fits = trained.seeds == seeds and trained.iteration <= run.iterations and snapshots.same(trained.run, run)
+    if fits:  # if not, resuming says what differs
+        snapshots.check(kept, run, seeds, trained.iteration)
+
+
+def _chosen_how(run: Run, averaged: dict[str, Any]) -> str:
+    if run.channels == 0:
+        return "the last"
+    own = "no other snapshot of the run, only the average below" if averaged else "no other"
+    return f"the best on the validation images; the test images have seen {own}"
 
 
 def _weights(file: Path) -> dict[str, str]:

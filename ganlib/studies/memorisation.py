@@ -23,6 +23,7 @@ from ganlib.images import Images
 from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.runs import Run
 from ganlib.sampling import evaluating, sample
+from ganlib.settings import DATA
 from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, picture_file
 from ganlib.training import Training
 
@@ -34,7 +35,8 @@ PICTURES = 10
 class Settings:
     """Of the study.
 
-    run : whose pair and settings. sizes : numbers of training images, the first ones, separated by commas.
+    run : whose pair and settings; one that sees flat images in [0, 1].
+    sizes : different numbers of training images, the first ones, separated by commas.
     seeds : training seeds for each size, from 0. width, units : of the pair's layers. iterations : of each training.
     lr : of both players at the start; more than the published one, with which a training so short is at its start.
     points : at which the curves are measured. samples : drawn from each generator. held_out : validation images.
@@ -60,8 +62,18 @@ class Settings:
     def __post_init__(self) -> None:
         check_types(self)
         check_positive(self, "seeds", "width", "units", "lr", "iterations", "points", "samples", "held_out")
-        for size in self.numbers():
-            self.run_on(size)
+        sizes = self.numbers()
+        if len(set(sizes)) < len(sizes):
+            raise ValueError(f"sizes is {self.sizes!r}; give different numbers")
+        for size in sizes:
+            run = self.run_on(size)
+            # What is compared with samples are flat images in [0, 1], as the data have them.
+            if run.preprocessing != "unit" or not run.flat or run.image_size != DATA[run.data][1]:
+                raise ValueError(
+                    f"run is {self.run!r}, whose images are {run.image_size} pixels wide, preprocessed as "
+                    f"{run.preprocessing!r} and {'flat' if run.flat else 'not flat'}; give one with flat images in "
+                    f"[0, 1] (unit) of the data's own size, such as mnist-paper"
+                )
         if self.iterations % self.points:
             raise ValueError(f"iterations is {self.iterations}, points {self.points}; give points that divide it")
 

@@ -1,7 +1,8 @@
 """A VAE with the paper's generator as its decoder, under the paper's Parzen protocol.
 
-How long it trains is chosen on the validation images' bound alone; the test images are looked at once, at the end. What
-is measured are the weights of "vae.safetensors", in the half precision in which they are committed.
+How long it trains is chosen on the validation images' bound alone; the test images are looked at once, at the end. The
+log-likelihood is that of the decoder in "vae.safetensors", in the half precision in which it is committed. The bounds
+are of the full-precision weights that training left, and need the encoder, which is not committed.
 """
 
 from __future__ import annotations

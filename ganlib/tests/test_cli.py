@@ -17,7 +17,7 @@ import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlib import checkpoint, evaluation, provenance, runs, studies
+from ganlib import checkpoint, evaluation, features, provenance, runs, studies
 from ganlib.cli import main
 from ganlib.cli.arguments import EPILOG, parser
 from ganlib.trained import open_trained
@@ -346,8 +346,30 @@ def test_studies_are_listed_and_wrong_ones_refused_before_any_work(run, tmp_path
     assert run("study")[1].count("\n") == len(studies.STUDIES)
     assert "no study 'vea'" in refused(run, 2, "study", "vea")
     assert "has no setting 'lrs'" in refused(run, 2, "study", "vae", "--set", "lrs=1")
-    assert "m is 'two'; it must be a number (int)" in refused(run, 2, "study", "vae", "--set", "m=two")
+    assert "m is 'two'; it must be an integer" in refused(run, 2, "study", "vae", "--set", "m=two")
     assert "is not there; this study looks at earlier results" in refused(run, 6, "study", "figure2", "--quiet")
+
+
+def test_what_a_study_refuses_is_one_line_and_its_faults_keep_their_traceback(run, tmp_path, monkeypatch):
+    small = ["--set", "data=digits", "--quiet", "--device", "cpu", "--folder", tmp_path]
+    # Found out only with the data at hand: 30 draws of 10,000 are more than there are digits.
+    said = refused(run, 2, "study", "eyes", "--set", "draws=30", *small)
+    assert "draws * samples is 300000; digits (5,000 of MNIST) has 4000 images in its train split" in said
+
+    def failing(error):
+        def study(*_):
+            raise error
+
+        monkeypatch.setattr(studies.module("vae"), "study", study)
+        return ["study", "vae", *small]
+
+    assert "of other data" in refused(run, 2, *failing(ValueError("of other data")))
+    assert "damaged" in refused(run, 5, *failing(checkpoint.CheckpointError("damaged")))
+    assert "no weights" in refused(run, 5, *failing(features.FeaturesError("no weights")))
+    for fault in (TypeError("a fault"), KeyError("a fault"), np.linalg.LinAlgError("a fault")):
+        with pytest.raises(type(fault), match="a fault"):
+            run(*failing(fault))
+    assert not list(tmp_path.iterdir())
 
 
 def test_averages_can_be_left_out(run):
@@ -360,7 +382,49 @@ def test_averages_can_be_left_out(run):
 
 def test_reproduce_measures_a_run_that_train_finished(run):
     assert run("train", "ring8", *SMALL, "--quiet")[0] == 0
-    assert run("reproduce", "ring8", *SMALL, "--samples", 50, "--quiet")[0] == 0
+    assert run("reproduce", "ring8", *SMALL, "--samples", 50, "--quiet")[0] == 0  # toys: only the end is kept
+
+
+TINY = ["--set", "data=digits", "--set", "width=8", "--set", "units=4", "--set", "m=10", "--quiet"]
+
+
+def test_reproduce_refuses_a_run_of_images_that_train_began(run, tmp_path):
+    """Which snapshots there are to choose from must not depend on what else was done in the folder."""
+    assert run("train", "mnist-paper", *TINY, "--set", "iterations=4", "--set", "every=2")[0] == 0
+    before = {path: path.read_bytes() for path in Path("trained").rglob("*") if path.is_file()}
+    command = ["reproduce", "mnist-paper", *TINY, "--set", "every=2", "--samples", 50]
+    for iterations in (4, 6):  # finished, and begun
+        said = refused(run, 5, *command, "--set", f"iterations={iterations}")
+        assert "has no snapshot of mnist-paper at iteration 2, seed 0" in said
+        assert "empty folder with --out and reproduce again" in said
+    assert {path: path.read_bytes() for path in Path("trained").rglob("*") if path.is_file()} == before
+    other = refused(run, 5, *command, "--set", "iterations=4", "--set", "d_lr=0.5")
+    assert "d_lr: 0.1 -> 0.5" in other  # another run's folder is refused as such
+
+
+def test_reproduce_refuses_a_longer_run_whose_snapshots_lay_elsewhere(run):
+    command = ["reproduce", "mnist-paper", *TINY, "--set", "every=1", "--samples", 10, "--no-average"]
+    assert run(*command, "--set", "iterations=52", "--results", "short.json")[0] == 0  # every second
+    said = refused(run, 5, *command, "--set", "iterations=102", "--results", "long.json")
+    assert "at iteration 3, seed 0: a run of 102 keeps one every 3 iterations" in said
+    assert checkpoint.newest("trained/mnist-paper")[0].iteration == 52  # refused before any training
+    assert run(*command, "--set", "iterations=54", "--results", "long.json")[0] == 0  # every second as well
+    with open("long.json") as file:
+        curve = json.load(file)["snapshots"]["by_seed"]["0"]["curve"]
+    assert [row[0] for row in curve] == list(range(2, 55, 2))
+
+
+def test_the_sentence_on_test_images_counts_the_average(run):
+    for average, says in (
+        ([], "no other snapshot of the run, only the average below"),
+        (["--no-average"], "no other"),
+    ):
+        out = ["--out", f"run{len(average)}", "--results", "found.json", *average]
+        assert run("reproduce", "mnist-paper", *TINY, *SMALL, "--samples", 50, *out)[0] == 0
+        with open("found.json") as file:
+            found = json.load(file)
+        assert found["snapshots"]["chosen"] == f"the best on the validation images; the test images have seen {says}"
+        assert bool(found["averaged"]["by_seed"]) == (not average)
 
 
 def test_tensorboard_is_asked_for_before_any_work(run, tmp_path, monkeypatch):

@@ -79,6 +79,73 @@ def test_averages_are_combined_too(tmp_path):
     assert found["across_seeds"]["log_likelihood"]["values"] == values
 
 
+def part(seed, *, average=True, pretrained="a" * 64):
+    """A result of one seed on top of a pretrained generator, with invented figures."""
+    found = {"figures": {"log_likelihood": {"value": float(seed), "unit": "nats"}}}
+    alike = ("changed", "data", "precision", "processes")
+    own = ("environment", "started", "wall_seconds", "command", "iterations_of_this_command")
+    given = dict.fromkeys((*alike, *own), "as is")
+    return given | {
+        "run": "tfd-stage2",
+        "settings": {"pretrained": "tfd-seed0.safetensors"},
+        "samples": 10,
+        "seeds": [seed],
+        "figures_by_seed": {str(seed): found},
+        "curves": {"columns": [], "by_seed": {str(seed): []}},
+        "snapshots": {"by_seed": {str(seed): {}}},
+        "weights": {str(seed): {}},
+        "averaged": {"by_seed": {str(seed): found} if average else {}, "across_seeds": {}},
+        "pretrained_sha256": pretrained,
+    }
+
+
+def test_averages_are_of_all_seeds_or_of_none():
+    for parts in ([part(0), part(1, average=False), part(2)], [part(1, average=False), part(0)]):
+        with pytest.raises(
+            ResultsError, match=r"seeds \[1\] have no averages and others have: .* without --no-average"
+        ):
+            combine(parts)
+    assert combine([part(0), part(1)])["averaged"]["across_seeds"]["log_likelihood"]["values"] == [0, 1]
+    none = combine([part(0, average=False), part(1, average=False)])["averaged"]
+    assert none == {"by_seed": {}, "across_seeds": {}}
+
+
+def test_the_pretrained_generator_is_one_and_is_kept():
+    assert combine([part(0), part(1)])["pretrained_sha256"] == "a" * 64
+    for other in ("b" * 64, None):
+        with pytest.raises(ResultsError, match=r"seeds \[0\] and \[2\] were trained on top of different pretrained"):
+            combine([part(0), part(1), part(2, pretrained=other)])
+    plain = [{name: each for name, each in part(seed).items() if name != "pretrained_sha256"} for seed in (0, 1)]
+    assert "pretrained_sha256" not in combine(plain)
+
+
+def test_a_file_that_holds_further_seeds_is_not_replaced(folder, tmp_path, capsys):
+    three = tmp_path / "three.json"
+    out = ["--seed", "5", "--out", str(tmp_path / "run"), "--results", str(tmp_path / "five.json")]
+    assert main(["reproduce", "ring8", *SMALL, *out]) == 0
+    parts = [str(folder / "one.json"), str(folder / "two.json")]
+    assert main(["combine", *parts, str(tmp_path / "five.json"), "--results", str(three)]) == 0
+    before = {path: path.read_bytes() for path in tmp_path.glob("three*")}
+    assert len(before) == 4
+    capsys.readouterr()
+    assert main(["combine", *parts, "--results", str(three)]) == 5
+    assert "three.json holds seeds [5], which are not among those combined ([0, 3])" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.glob("three*")} == before
+    two = tmp_path / "five.json"  # one of the parts themselves may be replaced by all of them
+    assert main(["combine", parts[0], str(two), "--results", str(two)]) == 0
+    assert json.loads(two.read_text())["seeds"] == [0, 5]
+
+
+def test_another_kind_of_result_is_not_replaced(folder, tmp_path, capsys):
+    """As of `sweep`, which has run, settings, seeds and samples too."""
+    (one,) = read(folder, "one")
+    other = {name: one[name] for name in ("run", "settings", "seeds", "samples")}
+    (tmp_path / "sweep.json").write_text(json.dumps(other))
+    parts = [str(folder / "one.json"), str(folder / "two.json")]
+    assert main(["combine", *parts, "--results", str(tmp_path / "sweep.json")]) == 5
+    assert "is no results file of ganlib's" in capsys.readouterr().err
+
+
 def test_only_seeds_may_differ(folder):
     one, two, again = read(folder, "one", "two", "again")
     with pytest.raises(ResultsError, match=r"a seed is in two of them: \[3, 3\]"):

@@ -138,12 +138,31 @@ def test_missing_tfd_says_whom_to_ask(tmp_path):
         data.load("tfd", root=tmp_path, download=True)
 
 
+def tfd_of(**arrays):
+    return {
+        "images": np.zeros((10, 48, 48), np.uint8),
+        "labs_ex": np.zeros((10, 1)),
+        "folds": np.zeros((10, 5)),
+    } | arrays
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         ({"images": np.zeros((3, 96, 96), np.uint8), "labs_ex": np.zeros((3, 1)), "folds": np.zeros((3, 5))}, "96, 96"),
         ({"images": np.zeros((3, 48, 48)), "labs_ex": np.zeros((3, 1)), "folds": np.zeros((3, 5))}, "float64"),
         ({"faces": np.zeros((3, 48, 48), np.uint8)}, "TFD has images"),
+        (
+            tfd_of(labs_ex=np.zeros((7, 1))),
+            r"TFD_48x48\.mat holds .*'labs_ex': \('float64', \(7, 1\)\).*TFD has images",
+        ),
+        (tfd_of(folds=np.zeros((5, 10))), r"'folds': \('float64', \(5, 10\)\)"),
+        (tfd_of(folds=np.zeros((1, 10))), r"\(1, 10\)"),
+        (tfd_of(folds=np.zeros((10, 0))), r"\(10, 0\)"),
+        (
+            tfd_of(folds=np.ones((10, 5))),
+            r"TFD_48x48\.mat has no images of the train split: no 0 among the codes of fold 1, which are \[1.0\]",
+        ),
         (b"no MATLAB file at all" * 20, "is no MATLAB file"),
         (b"", "is no MATLAB file"),
     ],
@@ -156,6 +175,16 @@ def test_other_files_of_that_name_are_refused(tmp_path, content, says):
         scipy.io.savemat(file, content)
     with pytest.raises(ValueError, match=says):
         data.load("tfd", root=tmp_path)
+
+
+def test_a_fold_of_tfd_without_images_of_a_split_is_refused(tmp_path):
+    codes = np.tile(np.array([0, 0, 0, 0, 1, 1, 2, 2, 3, 3])[:, None], (1, 5))
+    codes[:, 0] = np.where(codes[:, 0] == 2, 1, codes[:, 0])
+    scipy.io.savemat(tmp_path / "TFD_48x48.mat", tfd_of(folds=codes))
+    assert [len(data.load("tfd", split, tmp_path)) for split in ("train", "test")] == [4, 2]
+    with pytest.raises(ValueError, match=r"no images of the valid split: no 2 among .* fold 1, which are \[0, 1, 3\]"):
+        data.load("tfd", "valid", tmp_path)
+    assert len(data._tfd("valid", tmp_path, False, fold=2)) == 2
 
 
 def test_truncated_tfd_is_refused(tmp_path):

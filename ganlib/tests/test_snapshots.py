@@ -10,7 +10,7 @@ from ganlib.checkpoint import CheckpointError
 from ganlib.metrics import parzen
 from ganlib.runner import Runner
 from ganlib.sampling import sample
-from ganlib.trained import open_trained
+from ganlib.trained import open_trained, save_generator
 from ganlib.training import Training
 
 DIGITS = {"data": "digits", "width": 16, "units": 8, "m": 10, "iterations": 60, "every": 2}
@@ -31,6 +31,8 @@ def test_about_fifty_snapshots_at_whole_reports(iterations, every, apart):
     assert snapshots.spacing(run) == apart
     assert apart % every == 0
     assert iterations / apart <= snapshots.SNAPSHOTS
+    wanted = snapshots.wanted(run)
+    assert wanted == tuple(at for at in range(1, iterations + 1) if at % apart == 0 or at == iterations)
 
 
 def test_kept_generators_are_those_of_their_iteration_in_half_precision(tmp_path):
@@ -95,7 +97,7 @@ def test_toy_data_keep_the_last_only(tmp_path):
 def test_an_unfinished_run_and_another_runs_snapshots_are_refused(tmp_path):
     run, _ = trained(tmp_path, iterations=8)
     data = evaluation.held_out(run)
-    with pytest.raises(CheckpointError, match="has no snapshot of mnist-paper's end"):
+    with pytest.raises(CheckpointError, match="no snapshot of mnist-paper at iteration 10, seed 0"):
         snapshots.choose(tmp_path / "kept", replace(run, iterations=10), 0, data, samples=10)
     with pytest.raises(CheckpointError, match="is of another run"):
         snapshots.choose(tmp_path / "kept", replace(run, m=20), 0, data, samples=10)
@@ -118,6 +120,44 @@ def test_a_longer_run_passes_through_the_shorter_ones_snapshots(tmp_path):
     assert all(torch.equal(tensor, expected[name]) for name, tensor in again.training.state().items())
 
 
+def test_the_choice_does_not_depend_on_what_else_the_folder_kept(tmp_path):
+    # A run of 102 keeps every third generator; shorter ones had kept every one or every second, longer ones go on.
+    settings = {"width": 4, "units": 2, "every": 1}
+    run, _ = trained(tmp_path / "once", **settings, iterations=102)
+    for at in range(1, 120):
+        stray = tmp_path / "once" / "kept" / "seed-0" / f"iteration-{at:09}.safetensors"
+        if not stray.exists():
+            stray.write_bytes(b"another length's")
+    valid = {"valid": evaluation.held_out(run)["valid"].first(20)}
+    choice = snapshots.choose(tmp_path / "once" / "kept", run, 0, valid, samples=10)
+    assert [row[0] for row in choice.curve] == list(range(3, 103, 3)) == list(snapshots.wanted(run))
+    average = snapshots.choose_average(tmp_path / "once" / "kept", run, 0, valid, tmp_path / "x", samples=10)
+    assert [row[0] for row in average.curve] == [1, 2, 5, 10, 20, 30]
+
+
+def test_the_first_missing_snapshot_is_named_with_the_remedy(tmp_path):
+    run, training = trained(tmp_path, seeds=(0, 1), iterations=12, every=4)
+    kept, valid = tmp_path / "kept", {"valid": evaluation.held_out(run)["valid"]}
+    says = r"no snapshot of mnist-paper at iteration 8, seed 1: .* empty folder with --out and reproduce again"
+    snapshots.check(kept, run, (0, 1), 12)
+    for at in (8, 12):
+        (kept / "seed-1" / f"iteration-{at:09}.safetensors").unlink()
+    snapshots.check(kept, run, (0, 1), 7)
+    for call in (
+        lambda: snapshots.check(kept, run, (0, 1), 8),
+        lambda: snapshots.choose(kept, run, 1, valid, samples=10),
+        lambda: snapshots.choose_average(kept, run, 1, valid, tmp_path / "x", samples=10),
+    ):
+        with pytest.raises(CheckpointError, match=says):
+            call()
+    assert not (tmp_path / "x").exists()
+    # The end's alone is written again by `keep`, from the training itself.
+    (kept / "seed-0" / "iteration-000000012.safetensors").unlink()
+    snapshots.check(kept, run, (0,), 12)
+    snapshots.keep(kept, training)
+    assert [row[0] for row in snapshots.choose(kept, run, 0, valid, samples=10).curve] == [4, 8, 12]
+
+
 def test_a_run_cannot_be_resumed_before_where_it_is(tmp_path):
     trained(tmp_path, iterations=8)
     with pytest.raises(CheckpointError, match="iterations: 8 -> 6"):
@@ -128,6 +168,12 @@ def test_a_run_cannot_be_resumed_before_where_it_is(tmp_path):
 
 def test_averages_are_of_the_last_snapshots_and_the_best_is_kept(tmp_path):
     run, _ = trained(tmp_path, iterations=24)
+    # The last two lie on either side of the images' mean, the next three far on one side: the average of two is best.
+    for back, path in enumerate(sorted((tmp_path / "kept").rglob("*s"), reverse=True)):
+        here, _ = open_trained(path)
+        generator = here.generator()
+        generator.output.bias.data += (3.0, -3.0, 6.0, 6.0, 6.0, *[0.0] * 7)[back]
+        save_generator(path, run, 0, generator, here.iteration)
     valid = {"valid": evaluation.held_out(run)["valid"]}
     choice = snapshots.choose_average(tmp_path / "kept", run, 0, valid, tmp_path / "mean.safetensors", samples=100)
     kept = [open_trained(path)[0].generator().state_dict() for path in sorted((tmp_path / "kept").rglob("*s"))]
@@ -137,6 +183,8 @@ def test_averages_are_of_the_last_snapshots_and_the_best_is_kept(tmp_path):
         == [1, 2, 5, 10]
     )
     best = max(choice.curve, key=lambda row: row[2])
+    assert best[0] == 2
+    assert choice.curve[2][2] < choice.curve[3][2] < best[2]
     written, _ = open_trained(choice.path)
     assert (written.iteration, written.checkpoint.record["snapshots_averaged"]) == (24, best[0])
     for name, tensor in written.generator().state_dict().items():

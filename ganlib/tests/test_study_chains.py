@@ -92,10 +92,12 @@ def test_median_says_how_far_rounds_lie():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An untrained generator under the name of a trained one."""
+    """A generator under the name of a trained one: an untrained one, but that its left half is always white."""
     found = tmp_path_factory.mktemp("results")
     run = runs.get("mnist-paper", {"data": "digits", "width": 600, "iterations": 1})
-    save_generator(found / GENERATOR, run, 0, runs.networks(run, 0, runs.load_data(run))[0], 1)
+    net = runs.networks(run, 0, runs.load_data(run))[0]
+    net.output.bias.data.view(28, 28)[:, :14] = 50.0
+    save_generator(found / GENERATOR, run, 0, net, 1)
     return found
 
 
@@ -118,7 +120,10 @@ def test_study_of_chains_is_json_with_its_inputs_and_data(outcome, folder):
 
 
 def test_generator_is_the_one_of_the_folder(outcome):
-    # That one is untrained, and started from the same seed: but for half precision the two rows are of one net.
+    with np.load(io.BytesIO(outcome.files["chains.npz"]), allow_pickle=False) as file:
+        assert (file["generator"][:, :, :14] == 255).all()
+        assert (file["generator"][:, :, 14:] == 0).any()
+        assert (file["chain"][:, :, :14] == 0).any()
     assert outcome.figures["generator"]["effective_samples_per_10000"]["value"] > 5000
     first, second = (outcome.figures[name]["autocorrelation"] for name in ("generator", "untrained generator"))
     assert first["values"] != second["values"]  # of other draws
@@ -133,6 +138,28 @@ def test_effective_samples_a_second_are_states_a_second_times_their_worth(outcom
         assert effective["gibbs chain"]["value"] == pytest.approx(states["gibbs chain"]["value"] * worth)
         assert effective["generator"]["value"] == states["generator"]["value"] > 0
         assert found["ratio"]["n"] == 2
+
+
+class Counter:
+    """In place of a machine: a state says how many steps were made from its start."""
+
+    def gibbs(self, v, steps, rng):
+        return v + steps
+
+
+@pytest.mark.parametrize("burn_in", [0, 7])
+def test_chains_start_at_images_and_at_coins_and_are_kept_after_the_burn_in(burn_in):
+    images = torch.tensor([[False], [True]]).expand(2, 1000)
+    settings = chains.Settings(chains=8, burn_in=burn_in, steps=5)
+    states = chains._chains(Counter(), images, settings, torch.Generator().manual_seed(0))
+    assert (states.shape, states.dtype) == ((8, 5, 1000), torch.uint8)
+    assert (states.diff(dim=1) == 1).all()
+    starts = states[:, 0] - burn_in - 1
+    assert set(starts.unique().tolist()) == {0, 1}
+    shares = starts.float().mean(1)
+    assert set(shares[:4].tolist()) <= {0.0, 1.0}
+    assert ((shares[4:] - 0.5).abs() < 0.1).all()
+    assert len(starts[4:].unique(dim=0)) == 4
 
 
 def test_free_energies_are_those_of_the_committed_machine(outcome, tmp_path):
@@ -229,8 +256,19 @@ def test_vae_snapshot_is_the_one_with_the_best_validation_bound(tmp_path, monkey
 
     monkeypatch.setattr(vae, "bounds", bounds)
     settings = vae_study.Settings(data="digits", latent_dim=5, hidden=16, iterations=30, every=10, m=10, samples=10)
-    figures = vae_study.study(settings, CPU, tmp_path, lambda line: None).figures
+    found = vae_study.study(settings, CPU, tmp_path, lambda line: None)
+    figures = found.figures
     assert asked[:3] == ["valid"] * 3
     assert figures["chosen_iteration"] == 20
     assert [point["validation"] for point in figures["curve"]] == [-3.0, -1.0, -2.0]
     assert [point["iteration"] for point in figures["curve"]] == [10, 20, 30]
+    # The file has the weights of that moment, not the last ones.
+    train = data.load("digits").flattened()
+    net = vae.VAE(5, 16, train.mean(), outputs=784, seed=0)
+    (tmp_path / "vae").write_bytes(found.files["vae.safetensors"])
+    weights = vae.load_decoder(tmp_path / "vae").state_dict()
+    same = []
+    for _ in vae.train(net, train, iterations=30, every=10, m=10, lr=settings.lr, seed=0):
+        expected = net.decoder.state_dict()
+        same.append(all(torch.equal(tensor, expected[name].half().float()) for name, tensor in weights.items()))
+    assert same == [False, True, False]

@@ -22,6 +22,8 @@ def folder(tmp_path):
     for name, (run, settings) in SMALL.items():
         made = runs.get(run, settings)
         net = runs.networks(made, 0, runs.load_data(made))[0]
+        last = next(tensor for tensor in reversed(list(net.parameters())) if tensor.ndim > 1)
+        last.data *= 1000  # an untrained net's samples are alike, and so are their neighbours
         save_generator(tmp_path / f"{name}.safetensors", made, 0, net, 7)
     ring = runs.get("ring8")
     save_generator(tmp_path / "ring.safetensors", ring, 0, runs.networks(ring, 0, None)[0], 7)
@@ -39,6 +41,10 @@ def test_samples_are_the_first_draws_and_neighbours_the_nearest(folder):
         expected = (evaluation.to_unit(trained.run, drawn) * 255).round().byte().numpy()
         assert np.array_equal(pictures[f"{name}_samples"], expected)
         assert pictures[f"{name}_neighbours"].shape == (3, 1, 28, 28)
+        first, last = (pictures[f"{name}_samples"].reshape(3, 4, -1)[:, column].astype(float) for column in (0, 3))
+        near = [[np.square(train - each).sum(1).argmin() for each in column] for column in (first, last)]
+        assert all(one != other for one, other in zip(*near, strict=True))
+        assert outcome.figures["sets"][name]["neighbours"] == near[1]
         for row, found in enumerate(pictures[f"{name}_neighbours"]):
             last = pictures[f"{name}_samples"][4 * row + 3].reshape(-1).astype(float)
             apart = np.sqrt(np.square(train - last).sum(1))

@@ -43,6 +43,29 @@ def test_pictures_are_samples_beside_their_nearest_training_images(outcome):
         assert np.square(neighbour.astype(float) - sample).sum() <= apart.min() * 1.01
 
 
+def test_each_size_is_of_the_first_training_images_and_held_out_are_validation_images(outcome):
+    # How far new images lie depends on the data alone.
+    train, valid = (data.load("digits", split).flattened().floats() for split in ("train", "valid"))
+    for size, found in outcome.figures["by_size"].items():
+        apart = torch.cdist(valid[:200], train[: int(size)]).min(1).values
+        expected = apart.median().item()
+        assert [each["distance_of_new_images"] for each in found["by_seed"]] == pytest.approx([expected] * 2, rel=1e-4)
+        assert found["compared"] == int(size)
+    assert [images.split for images in outcome.data] == ["train", "valid"]
+
+
+def test_samples_are_compared_with_equal_numbers_of_either_kind():
+    digits = data.load("digits").flattened().floats()
+    for seen, unseen in ((digits[:400], digits[400:500]), (digits[:100], digits[100:500])):
+        # Copies of what lies beyond the first 100 of either kind: they count as new.
+        drawn = torch.cat([seen[100:], unseen[100:]]) + 0.001
+        to_seen, to_unseen = (torch.cdist(drawn, each[:100]).min(1).values for each in (seen, unseen))
+        expected = (to_seen < to_unseen).double().mean().item()
+        assert 0.2 < expected < 0.8
+        found = memorisation._nearness(drawn, seen, unseen)
+        assert found["nearer_to_training"] == pytest.approx(expected, abs=0.01)
+
+
 def test_a_copier_and_new_images_are_told_apart():
     digits = data.load("digits")
     digits = digits.flattened().floats()[torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))]
@@ -78,6 +101,10 @@ def test_values_are_the_value_function_on_each_kind():
         ({"seeds": 0}, "seeds is 0"),
         ({"run": "nothing"}, "no run 'nothing'"),
         ({"sizes": "50,0"}, "sizes is '50,0'"),
+        ({"sizes": "50,500,50"}, "sizes is '50,500,50'; give different numbers"),
+        ({"data": "digits", "run": "dcgan-digits", "units": 240}, "'dcgan-digits', .* as 'tanh' and not flat; give"),
+        ({"data": "digits", "run": "small-mlp", "units": 240}, "'small-mlp', .* as 'tanh' and flat; give"),
+        ({"data": "cifar10", "run": "cifar10-fc"}, "'cifar10-fc', .* as 'gcn' and flat"),
         ({"data": "digits", "sizes": "50,4001"}, "the training split of digits has 4000"),
     ],
 )
