@@ -11,6 +11,7 @@ from ganlib.provenance import ResultsError
 SAME = ("run", "settings", "changed", "data", "precision", "processes", "samples")
 BY_SEED = ("figures_by_seed", "curves", "snapshots", "weights", "averaged")
 OWN = ("seeds", "environment", "started", "wall_seconds", "command", "iterations_of_this_command")
+LATER = ("trained_by",)  # older results do not say it
 
 
 def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **{name: first[name] for name in SAME},
         **({} if pretrained is None else {"pretrained_sha256": pretrained}),
         "seeds": seeds,
-        "parts": [{name: part[name] for name in OWN} for part in parts],
+        "parts": [{name: part[name] for name in (*OWN, *LATER) if name in part} for part in parts],
         "figures_by_seed": figures,
         "across_seeds": across_seeds(list(figures.values())),
         "curves": {"columns": first["curves"]["columns"], "by_seed": by_seed(lambda part: part["curves"]["by_seed"])},

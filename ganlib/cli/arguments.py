@@ -96,7 +96,8 @@ def parser() -> argparse.ArgumentParser:
     reproduce = command(
         "reproduce",
         "train a named run, measure every seed, write results as JSON with provenance",
-        "Resumes if the folder holds the run. Each seed's generator is written beside the JSON in half precision.",
+        "Resumes if the folder holds the run with its snapshots. Each seed's generator is written beside the JSON in "
+        "half precision.",
     )
     _training(reproduce)
     _samples(reproduce)

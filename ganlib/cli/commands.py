@@ -174,6 +174,7 @@ def reproduce(args: argparse.Namespace) -> None:
         "precision": training.precision,
         "samples": args.samples,
         "iterations_of_this_command": training.iteration - start,
+        "trained_by": runner.trained_by,
         "figures_by_seed": found,
         "across_seeds": evaluation.across_seeds(list(found.values())),
         "curves": {"columns": columns, "by_seed": curves},

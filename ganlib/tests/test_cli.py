@@ -293,7 +293,8 @@ def test_reproduce_writes_all_of_it_and_can_be_repeated(run, tmp_path):
     assert "resumes after iteration 4 of 4" in err
     again = json.loads((tmp_path / "r" / "ring.json").read_text())
     assert again["iterations_of_this_command"] == 0
-    for name in ("settings", "figures_by_seed", "across_seeds", "curves", "snapshots", "weights"):
+    assert [(each["from"], each["to"]) for each in again["trained_by"]] == [(0, 4)]
+    for name in ("trained_by", "settings", "figures_by_seed", "across_seeds", "curves", "snapshots", "weights"):
         assert again[name] == found[name]
 
     before = (tmp_path / "r" / "ring.json").read_bytes()

@@ -79,6 +79,13 @@ def test_averages_are_combined_too(tmp_path):
     assert found["across_seeds"]["log_likelihood"]["values"] == values
 
 
+def test_each_part_keeps_what_it_says_of_its_training():
+    said = [{"from": 0, "to": 4, "commit": "a"}]
+    first, second = combine([part(0) | {"trained_by": said}, part(1)])["parts"]
+    assert first["trained_by"] == said
+    assert "trained_by" not in second  # an older result does not say
+
+
 def part(seed, *, average=True, pretrained="a" * 64):
     """A result of one seed on top of a pretrained generator, with invented figures."""
     found = {"figures": {"log_likelihood": {"value": float(seed), "unit": "nats"}}}
