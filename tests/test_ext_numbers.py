@@ -26,7 +26,7 @@ extensions = ["myst_nb", "sphinxcontrib.bibtex", "results", "typed_numbers"]
 bibtex_bibfiles = ["references.bib"]
 exclude_patterns = ["_build", "README.md"]
 nb_execution_mode = "off"
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_inline", "attrs_block"]
 """
 
 
@@ -94,6 +94,46 @@ TYPED = {
     "In disguise: $225 \\pm 2$.": "225 ± 2",
     "In disguise: `225 ± 2`.": "225 ± 2",
     'He says "it is good", and it is 98.2; "yes".': "98.2",
+    # A name's number ends where another begins
+    "In Table 1, 98.2 was reached.": "98.2",
+    "In Figure 2, 98 % of them are copies.": "98 %",
+    "At step 500, 12.5 was reached.": "12.5",
+    "It has, in part 3.5, in table 2, no more.": "3.5",
+    "Table 1 and 98 nats are given.": "98 nats",
+    "Section 5 and 98 % of the rest.": "98 %",
+    "On torch 30 times faster.": "30 times faster",
+    # A class that the author wrote
+    "They reach [98.2 nats]{.result} here.": "98.2",
+    "They reach [98.2 nats]{.published} here.": "98.2",
+    "They reach [98.2 nats]{.pasted-text} here.": "98.2",
+    "{.result}\nThey reach 98.2 nats here.": "98.2",
+    "```{class} pasted-text\n```\n\nThey reach 98.2 nats here.": "98.2",
+    "```{role} mine(emphasis)\n:class: pasted-text\n```\n\nThey reach {mine}`98.2` nats here.": "98.2",
+    "```{role} pasted-text\n```\n\nThey reach {pasted-text}`98.2` nats here.": "98.2",
+    # What looks like code, and is text
+    "<p>They reach 98.2 nats.</p>": "98.2",
+    "<div><table><tr><td>98</td><td>nats</td></tr></table></div>": "98  nats",
+    "They reach 98.<b>2</b> nats.": "98.2",
+    "```{raw} html\n<p>98.2&nbsp;nats</p>\n```": "98.2",
+    "```{parsed-literal}\n98.2 nats\n```": "98.2",
+    "```{parsed-literal}\n*98*.2 nats\n```": "98.2",
+    # Spreads and units of formulas
+    "In disguise: $225 \\,\\pm\\, 2$.": "225 ± 2",
+    "In disguise: $225 {\\pm} 2$.": "225 ± 2",
+    "In disguise:\n\n$$\nx = 225 \\pm 2\n$$": "225 ± 2",
+    "They reach $235.3$ nats.": "235.3",
+    "They reach $235$ nats.": "235 nats",
+    "They reach $\\approx 10{,}000$ images a second.": "10000 images a second",
+    "It is right in $98$ % of cases.": "98 %",
+    # In other words
+    "It is three times faster.": "three times faster",
+    "It is right twice as often.": "twice as often",
+    "Forty-two times as good as that.": "Forty-two times as good",
+    "A 98-percent share.": "98-percent",
+    "A 98 per-cent share.": "98 per-cent",
+    "Ninety-three per cent of them are copies.": "Ninety-three per cent",
+    "They reach 225.3nats.": "225.3nats",
+    "It is 2.5x as good.": "2.5x",
 }
 ALLOWED = [
     "We draw 10,000 samples of 50 images, 28 × 28 pixels, k = 1, with 4×4 maps, ten times each.",
@@ -104,7 +144,11 @@ ALLOWED = [
     "# A title with 98.2",
     "```python\nx = 98.2  # 98 %\n```",
     "$$\nx = 98.2\n$$",
-    "<p>98.2</p>",
+    "<p>See <code>lr=98.2</code> and Table 2.</p>\n<style>p { top: 98.2px }</style>\n<!-- 98.2 -->",
+    "```{raw} latex\n98.2 nats\n```",
+    "```\nx = 98.2\n```",
+    "Figures 2, 3 and 4, sections 4.1, 4.2 and 5.1, Figures 2 \u2013 4, steps 1 to 3, step 2. Python 3.11 and 3.12.",
+    "A rate of $0.1$ and $k = 5$ steps, $1$s and $0$s, $x \\pm 1$, $\\pm 0.5$, $3 \\pmod 2$, twice as long.",
     'One note says “the loss must be 1.386” and "at 50 % it ends".',
     "> It is 98.2 there.\n>\n> -- somebody {cite}`paper2014`",
     "[](https://example.org/98.2) <https://example.org/98.2>",

@@ -1,39 +1,40 @@
 """Whether each committed result is what it says.
 
 A result of a named run must have that run's settings, one of a study the study's defaults; both must come from
-committed code, and the weights beside them must be the ones that were measured.
+committed code, and the weights beside them, and the files they read, must be the ones that were measured.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import result_runs
 from committed_results import FOLDERS, RESULTS, files, near, read
+from result_origins import differing, lacks, making, origin
 
-from ganlib import checkpoint, evaluation, provenance, runs, studies
-from ganlib.trained import open_trained
+from ganlib import runs, studies
 
 LARGEST, TOGETHER = 8_000_000, 40_000_000  # bytes: of one file, and of book/results
 WEIGHTS = (".safetensors", ".npz")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 # A folder that only one machine has: from the root, a home, or a drive.
 FOLDER = re.compile(r"(?:^|[\s='\"(:,])(?:/[\w.-]+/[\w.-]|~\w*/|[A-Za-z]:[\\/]|\\\\\w)|file:/")
 OF_ITS_LENGTH = ("source", "iterations", "every")  # a benchmark times an iteration, however many a run has
-OF_A_MAKING = ("environment", "started", "wall_seconds", "command")
-OF_A_RUN = ("settings", "data")
+KINDS = ("run", "study", "benchmark")
+MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 def problems(root: Path) -> list[str]:
     """What is wrong with the committed results below ``root``: a sentence each, naming file, reason and remedy."""
     found: list[str] = []
-    named: dict[Path, set[str]] = {root / folder: set() for folder in FOLDERS}
+    named: set[Path] = set()
+    contents: dict[str, dict[str, Any]] = {}
     for path in files(root):
         where = path.relative_to(root).as_posix()
         try:
@@ -41,11 +42,20 @@ def problems(root: Path) -> list[str]:
         except ValueError as error:
             found.append(f"{where}: not JSON as results are written ({error}); make it again")
             continue
-        if isinstance(content, dict):
-            if path.parent != root / RESULTS and "checkpoint_sha256" in content:
-                found += [f"{where}: {problem}" for problem in _made_from(root, content)]
-            named[path.parent] |= {each.name for each, *_ in _files_named(path, content)}
-        found += [f"{where}: {problem}" for problem in _problems(path, content)]
+        if not isinstance(content, dict):
+            found.append(f"{where}: a result is an object with its provenance; write it with python -m ganlib")
+            continue
+        contents[where] = content
+        for check in (_folders, _kind, _made_from, _files, _generators):
+            try:
+                for problem in check(root, path, content):
+                    found.append(f"{where}: {problem}")
+            except MISSHAPEN as error:
+                says = f"it is not as python -m ganlib writes it ({type(error).__name__}: {error}); make it again"
+                found.append(f"{where}: {says}")
+        with suppress(*MISSHAPEN):  # said above
+            named |= {each for each, *_ in _files_named(path, content)}
+    found += _one_hash(contents)
     for folder in FOLDERS:
         there = [
             path for path in root.joinpath(folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts
@@ -54,7 +64,7 @@ def problems(root: Path) -> list[str]:
             where, size = path.relative_to(root).as_posix(), path.stat().st_size
             if size > LARGEST:
                 found.append(f"{where}: {size:,} bytes, and no file may have more than {LARGEST:,}; make it smaller")
-            if folder == RESULTS and path.suffix in WEIGHTS and path.name not in named[path.parent]:
+            if folder == RESULTS and path.suffix in WEIGHTS and path not in named:
                 found.append(f"{where}: no result beside it names it; remove it, or commit the result it belongs to")
         total = sum(path.stat().st_size for path in there)
         if folder == RESULTS and total > TOGETHER:
@@ -62,149 +72,112 @@ def problems(root: Path) -> list[str]:
     return found
 
 
-def _made_from(root: Path, content: Mapping[str, Any]) -> Iterator[str]:
-    """What was computed from a generator was computed from a committed one."""
-    weights = root.joinpath(RESULTS).glob("*.safetensors")
-    if content["checkpoint_sha256"] not in {hashlib.sha256(path.read_bytes()).hexdigest() for path in weights}:
-        yield (
-            f"it was made from a checkpoint that is none of {RESULTS}; make it again from one that is: "
-            f"{content.get('command', '')}"
-        )
-
-
-def _problems(path: Path, content: Any) -> Iterator[str]:
-    if not isinstance(content, dict):
-        yield "a result is an object with its provenance; write it with python -m ganlib"
-        return
-    if path.parent.name == "assets" and not content.keys() & {"run", "study"}:
-        return  # data of another kind
+def _folders(root: Path, path: Path, content: dict[str, Any]) -> Iterator[str]:
     for text in _strings(content):
         if FOLDER.search(text):
             yield f"{text!r} names a folder of one machine; make it again, with relative paths"
-    if "benchmark" in content:
-        yield from _benchmark(content)
-    elif "study" in content:
-        yield from _study(content)
-    elif "run" in content:
-        yield from _run(content)
-    else:
+
+
+def _kind(root: Path, path: Path, content: dict[str, Any]) -> Iterator[str]:
+    kinds = [kind for kind in KINDS if isinstance(content.get(kind), str)]  # a benchmark's run has settings here
+    if len(kinds) > 1:
+        yield f"it says that it is a {' and a '.join(kinds)}; write it with python -m ganlib"
+    elif not kinds:
         yield "it names no run, no study and no benchmark; write it with python -m ganlib"
-    yield from _weights(path, content)
+    elif kinds == ["benchmark"]:
+        yield from _benchmark(content)
+    elif kinds == ["study"]:
+        yield from _study(root, path, content)
+    else:
+        yield from result_runs.run(content)
+    if "across_seeds" in content and (kinds != ["run"] or "figures_by_seed" not in content):
+        yield "it has across_seeds, and no figures_by_seed of a run to compute it from; make it again"
 
 
-def _run(content: dict[str, Any]) -> Iterator[str]:
-    name, made = content["run"], str(content.get("command", ""))
-    remedy = f"run {made}" if made and "figures_by_seed" not in content else f"run python -m ganlib reproduce {name}"
-    yield from _lacks(content, (*OF_A_RUN, "changed", "seeds"), remedy)
-    yield from _making(content, remedy)
-    if name not in runs.RUNS:
-        yield f"no run is called {name!r}; {near(name, runs.RUNS)}"
+def _made_from(root: Path, path: Path, content: dict[str, Any]) -> Iterator[str]:
+    """What was computed from a generator was computed from a committed one, the one it says."""
+    if "checkpoint_sha256" not in content:
         return
-    wanted, settings = runs.as_dict(runs.RUNS[name]), dict(content.get("settings", {}))
-    changed = dict(content.get("changed", {}))
-    if content.get("pretrained_sha256"):  # stage 2 starts from a file of one's own, named by its hash
-        wanted["pretrained"] = settings.get("pretrained", "")
-        changed.pop("pretrained", None)
-    yield from _differing(settings, wanted, f"the run {name}", remedy)
-    for setting in changed:
-        yield f"changed names the setting {setting}: it is not the run {name}; {remedy}"
-    if "figures_by_seed" in content:
-        yield from _summary(content, remedy)
+    weights = sorted(root.joinpath(RESULTS).glob("*.safetensors"))
+    file = {hashlib.sha256(each.read_bytes()).hexdigest(): each for each in weights}.get(content["checkpoint_sha256"])
+    if file is None:
+        made = content.get("command", "")
+        yield f"it was made from a checkpoint that is none of {RESULTS}; make it again from one that is: {made}"
+    else:
+        seeds = ", ".join(map(str, content["seeds"]))
+        yield from result_runs.generator(file, content, path.name, seeds, content["iteration"])
 
 
-def _study(content: dict[str, Any]) -> Iterator[str]:
+def _study(root: Path, path: Path, content: dict[str, Any]) -> Iterator[str]:
     name, made = str(content["study"]), str(content.get("command", ""))
     remedy = f"run {made if made.startswith('python -m ganlib study') else f'python -m ganlib study {name}'}"
-    yield from _lacks(content, OF_A_RUN, remedy)
-    yield from _making(content, remedy)
+    yield from lacks(content, ("settings", "data", "changed", "inputs", "figures"), remedy)
+    yield from making(content, remedy)
     if name not in studies.STUDIES:
         yield f"no study is called {name!r}; {near(name, studies.STUDIES)}"
         return
     wanted = json.loads(json.dumps(asdict(studies.settings(name))))  # what JSON makes of a tuple is a list
-    yield from _differing(content.get("settings", {}), wanted, f"the study {name}", remedy)
-    for setting in content.get("changed", {}):
+    yield from differing(content.get("settings", {}), wanted, f"the study {name}", remedy)
+    for setting in content.get("changed") or {}:
         yield f"changed names the setting {setting}: it is not the study {name} as named; {remedy}"
+    yield from _inputs(root, path, content, remedy)
+
+
+def _inputs(root: Path, path: Path, content: dict[str, Any], remedy: str) -> Iterator[str]:
+    """What a study read is committed, and all that its settings name was read."""
+    inputs = content.get("inputs") or {}
+    for name, sha256 in inputs.items():
+        places = (path.with_name(name), *(root / folder / name for folder in FOLDERS))
+        there = [each for each in places if each.is_file()]
+        if not there:
+            yield f"it read {name}, which is in none of {', '.join(FOLDERS)}; commit the file, or {remedy}"
+        elif sha256 not in {hashlib.sha256(each.read_bytes()).hexdigest() for each in there}:
+            yield f"{name} is another file than the one it names: its SHA-256 is not {sha256}; {remedy}"
+    settings = content.get("settings", {}).values()
+    for part in (part for value in settings if isinstance(value, str) for part in value.split(",")):
+        name = f"{part.removesuffix('.safetensors')}.safetensors"
+        if part and name not in inputs and path.with_name(name).is_file():
+            yield f"its settings name {name}, which is not among its inputs; {remedy}"
 
 
 def _benchmark(content: dict[str, Any]) -> Iterator[str]:
     remedy = f"run python -m benchmarks.{content['benchmark']}"
-    yield from _lacks(content, ("provenance", "ratios", "wall_seconds"), remedy)
-    yield from _origin(content.get("provenance"), remedy)
+    yield from lacks(content, ("provenance", "ratios", "wall_seconds"), remedy)
+    yield from origin(content.get("provenance"), remedy)
     for part in _objects(content):
-        if {"name", "source", "preprocessing", "iterations"} <= part.keys() and part["name"] in runs.RUNS:
-            wanted = runs.as_dict(runs.RUNS[part["name"]])
-            this, named = ({k: v for k, v in each.items() if k not in OF_ITS_LENGTH} for each in (part, wanted))
-            yield from _differing(this, named, f"the run {part['name']}", remedy)
-
-
-def _making(content: Mapping[str, Any], remedy: str) -> Iterator[str]:
-    """How it was made; seeds put together by `combine` were made one by one."""
-    parts = content.get("parts", [content])
-    for part in parts:
-        yield from _lacks(part, OF_A_MAKING, remedy)
-        yield from _origin(part.get("environment"), remedy)
-    made = sorted(seed for part in parts for seed in part.get("seeds", []))
-    if "parts" in content and made != sorted(content.get("seeds", [])):
-        yield f"its parts are of seeds {made}, and it says {content.get('seeds')}; {remedy}"
-
-
-def _lacks(content: Mapping[str, Any], names: Iterable[str], remedy: str) -> Iterator[str]:
-    for name in names:
-        if content.get(name) in (None, "") or (name == "seeds" and not content[name]):
-            yield f"it lacks {name}; {remedy}"
-
-
-def _differing(settings: Mapping[str, Any], wanted: Mapping[str, Any], whose: str, remedy: str) -> Iterator[str]:
-    for name in sorted({*settings, *wanted}):
-        here, there = settings.get(name, "nothing"), wanted.get(name, "nothing")
-        if here != there or type(here) is not type(there):
-            yield f"its setting {name} is {here!r}, and {whose} has {there!r}; {remedy}"
-
-
-def _origin(environment: Any, remedy: str) -> Iterator[str]:
-    """Software and hardware are named, and the code was committed."""
-    if not isinstance(environment, dict):
-        return
-    missing = sorted(name for name in provenance.environment() if environment.get(name) in (None, ""))
-    if missing:
-        yield f"its provenance lacks {', '.join(missing)}; {remedy} in a git checkout"
-    if environment.get("dirty"):
-        yield f"dirty is {environment['dirty']!r}: the code was not as committed; commit it, and {remedy}"
-    if environment.get("commit") and not COMMIT.fullmatch(str(environment["commit"])):
-        yield f"its commit is {environment['commit']!r}, which is no commit; {remedy}"
-
-
-def _summary(content: dict[str, Any], remedy: str) -> Iterator[str]:
-    """The figures are of the seeds named, and what is said across seeds follows from them."""
-    averaged = content.get("averaged", {})
-    for by_seed, summary in (
-        (content["figures_by_seed"], content.get("across_seeds", {})),
-        (averaged.get("by_seed"), averaged.get("across_seeds", {})),
-    ):
-        if not by_seed:
+        if not {"name", "source", "preprocessing", "iterations"} <= part.keys():
             continue
-        if sorted(by_seed) != sorted(map(str, content.get("seeds", []))):
-            yield f"its seeds are {content.get('seeds')}, and it has figures of {', '.join(by_seed)}; {remedy}"
-        for figure, across in evaluation.across_seeds(list(by_seed.values())).items():
-            said = summary.get(figure, {})
-            for name in ("n", "mean", "standard_deviation"):
-                if not _close(said.get(name), across[name]):
-                    given = f"its seeds give {across[name]!r}"
-                    yield f"across_seeds has {figure}.{name} {said.get(name)!r}, {given}; {remedy}"
+        if part["name"] not in runs.RUNS:
+            yield f"no run is called {part['name']!r}; {near(part['name'], runs.RUNS)}"
+            continue
+        wanted = runs.as_dict(runs.RUNS[part["name"]])
+        this, named = ({k: v for k, v in each.items() if k not in OF_ITS_LENGTH} for each in (part, wanted))
+        yield from differing(this, named, f"the run {part['name']}", remedy)
 
 
-def _close(one: Any, other: Any) -> bool:
-    if None in (one, other):
-        return one is other
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+def _one_hash(contents: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Over all results, what is called by one name is one thing: a split of a data set, and a setting's data set."""
+    first: dict[Any, tuple[Any, str]] = {}
+    for where, content in contents.items():
+        data = content.get("data")
+        described = [each for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+        settings = content.get("settings")
+        asked = settings.get("data") if isinstance(settings, dict) else None
+        for each in described:
+            name, split, examples = (each.get(key) for key in ("name", "split", "examples"))
+            told = [(f"the sha256 of {name}, {split}, {examples} examples", each.get("sha256"))]
+            told += [(f"the name of the data {asked}", name)] if isinstance(asked, str) else []
+            for what, said in told:
+                there, other = first.setdefault(what, (said, where))
+                if said != there:
+                    yield f"{where}: {what} is {said!r}, and in {other} {there!r}; make the wrong one again"
 
 
-def _weights(path: Path, content: dict[str, Any]) -> Iterator[str]:
-    """The files named are there, are the ones that were measured, and hold what the result says."""
-    for file, sha256, size, needed in _files_named(path, content):
+def _files(root: Path, path: Path, content: dict[str, Any]) -> Iterator[str]:
+    """The files a result names are there, and are the ones that were measured."""
+    for file, sha256, size in _files_named(path, content):
         if not file.is_file():
-            if needed:
-                yield f"it names {file.name}, which is not beside it; commit the file, or make the result again"
+            yield f"it names {file.name}, which is not beside it; commit the file, or make the result again"
             continue
         if file.stat().st_size > LARGEST:
             continue  # reported by itself
@@ -217,51 +190,24 @@ def _weights(path: Path, content: dict[str, Any]) -> Iterator[str]:
             header = found[8 : 8 + int.from_bytes(found[:8], "little")].decode(errors="replace")
             if FOLDER.search(header.replace('\\"', '"')):
                 yield f"the header of {file.name} names a folder of one machine; write it again"
-    if "run" not in content:
-        return
-    chosen = content.get("snapshots", {}).get("by_seed", {})
-    for seed, weights in content.get("weights", {}).items():
-        yield from _generator(path, content, str(seed), weights, chosen.get(seed, {}).get("iteration"))
-    for seed, averaged in content.get("averaged", {}).get("by_seed", {}).items():
-        yield from _generator(path, content, str(seed), averaged["weights"], None)
 
 
-def _generator(
-    path: Path, content: dict[str, Any], seed: str, weights: Mapping[str, Any], chosen: int | None
-) -> Iterator[str]:
-    """A generator's file says itself what it is: run, settings, seed, iteration."""
-    file = path.with_name(str(weights["file"]))
-    if not file.is_file():
-        return
-    try:
-        trained, _ = open_trained(file)
-    except checkpoint.CheckpointError as error:
-        yield f"{file.name} cannot be read ({error}); make it again"
-        return
-    settings, said = runs.as_dict(trained.run), dict(content.get("settings", {}))
-    for each in (settings, said):
-        for free in ("iterations", "pretrained"):  # a snapshot may be of a longer run, and its start elsewhere
-            each.pop(free, None)
-    yield from _differing(settings, said, f"{path.name}, which names {file.name},", "make it again")
-    if list(map(str, trained.seeds)) != [seed]:
-        yield f"{file.name} is of seed {trained.seeds}, not {seed}; make it again"
-    wanted = content["settings"]["iterations"] if chosen is None else chosen
-    if trained.iteration != wanted:
-        yield f"{file.name} is of iteration {trained.iteration}, not {wanted} as it says; make it again"
+def _generators(root: Path, path: Path, content: dict[str, Any]) -> Iterator[str]:
+    if "run" in content:
+        yield from result_runs.generators(path, content)
 
 
-def _files_named(path: Path, content: dict[str, Any]) -> Iterator[tuple[Path, str, int | None, bool]]:
-    """The files a result names: path, SHA-256, bytes if it says how many, and whether the file must be there."""
+def _files_named(path: Path, content: dict[str, Any]) -> Iterator[tuple[Path, str, int | None]]:
+    """The files a result names, which must be beside it: path, SHA-256, and bytes if it says how many."""
     for part in _objects(content):
         if isinstance(part.get("file"), str) and "sha256" in part:
-            yield path.with_name(part["file"]), part["sha256"], part.get("bytes", part.get("size")), True
-    for group, needed in (("files", True), ("inputs", False)):
-        named = content.get(group, {})
-        for name, said in named.items() if isinstance(named, dict) else ():
-            if isinstance(said, str):
-                yield path.with_name(name), said, None, needed
-            elif isinstance(said, dict) and "sha256" in said and "file" not in said:
-                yield path.with_name(name), said["sha256"], said.get("bytes", said.get("size")), needed
+            yield path.with_name(part["file"]), part["sha256"], part.get("bytes", part.get("size"))
+    named = content.get("files", {})
+    for name, said in named.items() if isinstance(named, dict) else ():
+        if isinstance(said, str):
+            yield path.with_name(name), said, None
+        elif isinstance(said, dict) and "sha256" in said and "file" not in said:
+            yield path.with_name(name), said["sha256"], said.get("bytes", said.get("size"))
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

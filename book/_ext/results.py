@@ -60,6 +60,10 @@ def quoted(root: Path, text: str) -> tuple[str, str, Path]:
     path = find(root, asked["file"])
     content = read(path)
     where = " ".join(asked["path"].split())
+    if "published" in where.split("."):
+        raise ValueError(
+            f"{path.name}: {where} was not measured here; write {{published}} with the number and its source"
+        )
     try:
         found = at(content, where)
     except ValueError as error:
@@ -89,8 +93,10 @@ def described(found: dict[str, Any], names: tuple[str, str]) -> str:
         parts.append(f"{found['n']:,} {found.get('n_is', '')}".strip())
         if found.get("plus_minus") is not None:
             parts.append(f"± is the {found.get('plus_minus_is')}")
+    elif found.keys() >= {"mean", "standard_deviation", "n"}:
+        parts.append(f"mean over {found['n']} seeds; ± is the standard deviation over seeds")
     elif names[0] == "mean":
-        parts.append(f"mean over {found.get('n')} seeds; ± is the standard deviation over seeds")
+        parts.append("mean")
     elif names[0] == "median":
         parts.append("median of the rounds")
     return "; ".join(parts)
