@@ -118,8 +118,30 @@ def test_averaged_weights_raise_the_score_and_lower_what_other_measures_see(
         assert value(averaged["recall"]) < value(chosen["recall"])
         assert value(averaged["classes"]["entropy"]) < value(chosen["classes"]["entropy"])
         assert value(averaged["two_samples"]["pixels"]) < value(chosen["two_samples"]["pixels"]) - 0.05
-        alike = [each["birthday"]["share_with_a_duplicate"] for each in (chosen, averaged)]
-        assert alike[1]["low"] > alike[0]["high"]
+        assert value(averaged["two_samples"]["features"]) > value(chosen["two_samples"]["features"])
+
+
+def test_near_duplicates_of_digits_are_ones_and_generators_have_no_more_copies_than_new_images(
+    eyes: dict[str, Any],
+) -> None:
+    """(measuring, sec-birthday, sec-all-eyes; experiments, sec-memorise)"""
+    drawn = [name for name in eyes if name not in ("training images", "k-means centres")]
+    for name in drawn:
+        duplicates = eyes[name]["birthday"]["duplicates"]
+        assert duplicates["of_class"][1] >= 0.95 * sum(duplicates["of_class"]) > 0
+        assert duplicates["of_two_classes"] == 0
+        assert value(eyes[name]["copies"]["share"]) < 0.02
+    for name in ("mnist-paper-seed0", "mnist-paper-seed1"):
+        assert value(eyes[name]["copies"]["share"]) < value(eyes["validation images"]["copies"]["share"])
+    assert value(eyes["training images"]["copies"]["share"]) == 1
+    assert sum(count > 0 for count in eyes["training images"]["birthday"]["duplicates"]["of_class"]) == 10
+
+
+def test_the_frechet_distance_of_averages_is_below_every_generators(eyes: dict[str, Any]) -> None:
+    """(measuring, sec-all-eyes) Behind real images, ahead of what was generated."""
+    centres = value(eyes["k-means centres"]["frechet"])
+    generated = [name for name in eyes if name.startswith("mnist-paper") or name == "vae"]
+    assert value(eyes["validation images"]["frechet"]) < centres < min(value(eyes[n]["frechet"]) for n in generated)
 
 
 def grey(images: torch.Tensor) -> float:
@@ -155,7 +177,7 @@ def test_precision_prefers_the_vae_and_the_frechet_distance_the_gan(eyes: dict[s
 
 
 def test_vae_and_gan_have_one_network_from_z_to_pixels() -> None:
-    """(measuring, sec-vae-gan) "weight for weight the same" sizes, and both trained on the same images."""
+    """(measuring, sec-vae-gan) "layer for layer" the same sizes, and both trained on the same images."""
     gan, of_vae = result("mnist-paper"), result("vae")
     trained = open_trained(RESULTS / "mnist-paper-seed0.safetensors")[0]
     decoder = vae.load_decoder(RESULTS / "vae.safetensors")
