@@ -47,14 +47,14 @@ def nearest(samples: Tensor, training: Tensor, batch: int = 1000) -> tuple[Tenso
     return torch.cat([b.indices for b in best]), torch.cat([b.values for b in best])
 
 
-def copy_threshold(new: Tensor, training: Tensor, share: float = 0.01) -> float:
+def copy_threshold(distance_of_new: Tensor, share: float = 0.01) -> float:
     """Distance to the nearest training example below which only ``share`` of new images lie.
 
     A sample that is nearer than that is a copy, or as good as one; of samples that copy nothing about ``share`` are.
 
     Parameters
     ----------
-    new : (n, ...) float, real images that are not among the training examples; training : as in `nearest`.
+    distance_of_new : (n,) float, of real images that are not among the training examples, as `nearest` gives it.
     share : in (0, 1).
 
     Returns
@@ -65,8 +65,8 @@ def copy_threshold(new: Tensor, training: Tensor, share: float = 0.01) -> float:
     Raises
     ------
     ValueError
-        If share is not in (0, 1), or as `nearest`.
+        If share is not in (0, 1).
     """
     if not 0 < share < 1:
         raise ValueError(f"share is {share}; it must lie in (0, 1)")
-    return nearest(new, training)[1].double().quantile(share).item()
+    return distance_of_new.double().quantile(share).item()

@@ -20,7 +20,7 @@ from ganlib.features import ASSETS, LAYER, WEIGHTS, digit_classes, digit_classif
 from ganlib.images import Images
 from ganlib.metrics.birthday import calibrate_threshold
 from ganlib.metrics.frechet import real_floor
-from ganlib.metrics.neighbours import copy_threshold
+from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.nets.classifier import SIDE
 from ganlib.studies import measures
 from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, picture_file, read
@@ -177,7 +177,7 @@ class _Eyes:
         self.scale = torch.where(std > 0, std, 1.0)  # a unit that no test image wakes is left as it is
         self.threshold = calibrate_threshold(test, settings.birthday_batch, REAL_SHARE, seed=settings.seed)
         self.new, self.control = test.split(settings.neighbour_samples)[:2]
-        self.copy_threshold = copy_threshold(self.new, seen, COPY_SHARE)
+        self.copy_threshold = copy_threshold(nearest(self.new, seen)[1], COPY_SHARE)
 
     def look(self, images: ImageSet) -> tuple[dict[str, Any], Tensor]:
         """All measures of one set, and its closest pairs (PAIRS, 2, 784)."""

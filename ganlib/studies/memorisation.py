@@ -144,7 +144,7 @@ def _nearness(drawn: Tensor, seen: Tensor, unseen: Tensor) -> dict[str, float]:
     (_, to_seen), (_, to_unseen) = nearest(drawn, seen[:count]), nearest(drawn, unseen[:count])
     _, new_to_seen = nearest(unseen, seen)
     _, all_seen = nearest(drawn, seen)
-    close = copy_threshold(unseen, seen)
+    close = copy_threshold(new_to_seen)
     return {
         "nearer_to_training": (to_seen < to_unseen).double().mean().item(),
         "distance_to_training": all_seen.median().item(),

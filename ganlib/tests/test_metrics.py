@@ -30,10 +30,10 @@ def test_nearest_agrees_with_scipy_and_a_copy_is_at_distance_zero():
 
 def test_the_copy_threshold_lets_a_stated_share_of_new_images_pass():
     training, new = torch.rand(300, 3, generator=rng()), torch.rand(1000, 3, generator=rng(1))
-    threshold = copy_threshold(new, training, 0.05)
+    threshold = copy_threshold(nearest(new, training)[1], 0.05)
     assert (cdist(new, training).min(1) < threshold).mean() == pytest.approx(0.05)
     with pytest.raises(ValueError, match="share is 5"):
-        copy_threshold(new, training, 5)
+        copy_threshold(nearest(new, training)[1], 5)
 
 
 def test_mode_counts_of_known_samples():

@@ -13,7 +13,7 @@ import torch
 from ganlib import data, runs, studies, vae
 from ganlib.features import digit_features
 from ganlib.metrics.frechet import frechet_distance
-from ganlib.metrics.neighbours import copy_threshold
+from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.nets import MLP
 from ganlib.studies import eyes, image_sets, measures
 from ganlib.trained import save_generator
@@ -85,7 +85,7 @@ def test_a_memoriser_is_nearer_to_its_training_images_and_a_fresh_sample_to_neit
 
 def test_copies_are_counted_among_new_samples():
     training, new = normal(500, 0), normal(1000, 1)
-    threshold = copy_threshold(new, training, 0.05)
+    threshold = copy_threshold(nearest(new, training)[1], 0.05)
     fresh = measures.copies(normal(1000, 2), training, threshold, 1000, "units")
     assert fresh["share"]["low"] < 0.05 < fresh["share"]["high"]
     mixed = torch.cat([normal(700, 3), training[:300]])
