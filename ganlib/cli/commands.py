@@ -1,38 +1,32 @@
-"""The commands themselves, one function each; they take what `ganlib.cli.arguments` has read."""
+"""The commands themselves, one function each; they take what `ganlib.cli.arguments` has read.
+
+Those that train to write a result are in `ganlib.cli.results`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import json
-import os
 import sys
-from contextlib import redirect_stdout
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ganlib import (
     checkpoint,
-    distributed,
     evaluation,
     parzen_sweep,
-    precision,
     provenance,
     runs,
     sampling,
     settings,
-    snapshots,
-    studies,
 )
-from ganlib import combine as combining
 from ganlib.cli import pictures
-from ganlib.cli.arguments import DIVERGED, REFUSED, USAGE, Stop
+from ganlib.cli.arguments import DIVERGED, USAGE, Stop
 from ganlib.cli.errors import refusing
-from ganlib.cli.training import chosen, folder_of, overrides_of, pick, run_of, train_to_the_end
-from ganlib.features import FeaturesError
-from ganlib.runs import Run
+from ganlib.cli.results import combine, reproduce, study
+from ganlib.cli.training import folder_of, pick, run_of, train_to_the_end
 from ganlib.trained import Trained, open_trained
 
 
@@ -117,148 +111,6 @@ def evaluate(args: argparse.Namespace) -> None:
             print(f"all seeds: {name} mean {each['mean']:.5g} {each['unit']}, {spread}")
 
 
-def reproduce(args: argparse.Namespace) -> None:
-    """Train, measure every seed, write the results."""
-    run, folder, started = run_of(args), folder_of(args), datetime.now(UTC)
-    path = args.results or folder / f"{run.name}.json"
-
-    device = distributed.local_device(pick(args))
-    with refusing(USAGE):
-        policy = precision.choose(args.precision, device)
-        if args.samples < 4:
-            raise ValueError(f"samples is {args.samples}; a measurement needs at least 4")
-    asked = runs.as_dict(run) | {"pretrained": provenance.without_folder(run.pretrained)}
-    same = {
-        "run": run.name,
-        "settings": asked,
-        "seeds": list(chosen(args)),
-        "precision": policy,
-        "samples": args.samples,
-    }
-    provenance.check_results(path, same)
-    held_out = evaluation.held_out(run, device)  # before hours of training, not after
-    kept = folder / "snapshots"
-    _check_snapshots(folder, kept, run, chosen(args))
-    runner, start = train_to_the_end(args, run, resume=True, snapshots=kept)
-    training = runner.training
-    if not training.processes.first:
-        return
-    snapshots.keep(kept, training)  # a finished run's end may have none yet
-    found, weights, chosen_at, averaged = {}, {}, {}, {}
-    for seed in training.seeds:
-        choice = snapshots.choose(kept, run, seed, held_out, device=device, samples=args.samples)
-        chosen_at[str(seed)] = {"iteration": choice.iteration, "curve": choice.curve}
-        trained, _ = open_trained(choice.path)
-        found[str(seed)] = evaluation.evaluate(run, trained.generator(seed, device), held_out, samples=args.samples)
-        file = provenance.write(path.with_name(f"{path.stem}-seed{seed}.safetensors"), choice.path.read_bytes())
-        weights[str(seed)] = _weights(file)
-        if snapshots.can_average(run) and not args.no_average:
-            file = path.with_name(f"{path.stem}-averaged-seed{seed}.safetensors")
-            choice = snapshots.choose_average(kept, run, seed, held_out, file, device=device, samples=args.samples)
-            trained, _ = open_trained(file)
-            generator = trained.generator(seed, device)
-            averaged[str(seed)] = {
-                "curve": choice.curve,
-                **evaluation.evaluate(run, generator, held_out, samples=args.samples),
-                "weights": _weights(file),
-            }
-    used = held_out.values() if run.channels == 0 else [training.data, *held_out.values()]
-    described = provenance.provenance(run, training.seeds, training.device, list(used), started, args.argv)
-    columns = ["iteration", "d_loss", "g_loss", "d_real", "d_fake"]
-    curves = {
-        str(seed): [[float(f"{getattr(each[i], name):.7g}") for name in columns] for each in runner.curves]
-        for i, seed in enumerate(training.seeds)
-    }
-    results = described | {
-        "processes": training.processes.world,
-        "precision": training.precision,
-        "samples": args.samples,
-        "iterations_of_this_command": training.iteration - start,
-        "trained_by": runner.trained_by,
-        "figures_by_seed": found,
-        "across_seeds": evaluation.across_seeds(list(found.values())),
-        "curves": {"columns": columns, "by_seed": curves},
-        "snapshots": {
-            "every": snapshots.spacing(run),
-            "columns": ["iteration", "sigma", "validation log-likelihood (nats)"],
-            "chosen": _chosen_how(run, averaged),
-            "by_seed": chosen_at,
-        },
-        "weights": weights,
-        "averaged": {
-            "of": "the generator's weights, over the last snapshots: the number that is best on validation images",
-            "columns": ["snapshots", "sigma", "validation log-likelihood (nats)"],
-            "by_seed": averaged,
-            "across_seeds": evaluation.across_seeds(list(averaged.values())) if averaged else {},
-        },
-    }
-    print(provenance.write_results(path, results))
-
-
-def combine(args: argparse.Namespace) -> None:
-    """Put results of the same run with other seeds together."""
-    parts = []
-    for path in args.parts:
-        try:
-            parts.append(json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
-            raise Stop(REFUSED, f"{path} is no results file ({error})") from error
-    found = combining.combine(parts)
-    provenance.check_results(args.results, {name: found[name] for name in ("run", "settings", "precision", "samples")})
-    if args.results.exists():
-        lost = sorted({*json.loads(args.results.read_text()).get("seeds", [])} - {*found["seeds"]})
-        if lost:
-            raise Stop(
-                REFUSED,
-                f"{args.results} holds seeds {lost}, which are not among those combined ({found['seeds']}); name a "
-                "result with them as well, or give another name with --results",
-            )
-    sources = {seed: path for path, part in zip(args.parts, parts, strict=True) for seed in part["weights"]}
-    files: dict[str, bytes] = {}
-    for seed, source in sources.items():
-        averaged = found["averaged"]["by_seed"].get(seed, {})
-        for which, holder in (("", found["weights"][seed]), ("-averaged", averaged.get("weights"))):
-            if holder is not None:
-                file = source.with_name(holder["file"])
-                if _weights(file)["sha256"] != holder["sha256"]:
-                    raise Stop(REFUSED, f"{file} is not the file that {source} names; reproduce it again")
-                holder["file"] = f"{args.results.stem}{which}-seed{seed}.safetensors"
-                files[holder["file"]] = file.read_bytes()
-    for name, content in files.items():
-        provenance.write(args.results.with_name(name), content)
-    print(provenance.write_results(args.results, found))
-
-
-def study(args: argparse.Namespace) -> None:
-    """Answer a study, write its result."""
-    if args.name is None:
-        print("\n".join(f"{name:<{max(map(len, studies.STUDIES))}}  {says}" for name, says in studies.STUDIES.items()))
-        return
-    started, path = datetime.now(UTC), args.folder / f"{args.name}.json"
-    with refusing(USAGE):
-        asked = studies.settings(args.name, overrides_of(args))
-        device = pick(args)
-    same = {"study": args.name, "settings": asdict(asked)}
-    provenance.check_results(path, same)
-    say = (lambda line: None) if args.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
-    with redirect_stdout(sys.stderr):  # what a training says of its device; stdout has the result's path alone
-        try:
-            outcome = studies.module(args.name).study(asked, device, args.folder, say)
-        except FeaturesError as error:
-            raise Stop(REFUSED, str(error)) from error
-        except ValueError as error:  # settings that do not fit the data, or earlier results
-            if type(error) is not ValueError:  # a refused checkpoint has its own code; a library's own is a fault
-                raise
-            raise Stop(USAGE, str(error)) from error
-    described = provenance.of_study(args.name, asked, device, outcome.data, started, args.argv)
-    files = {}
-    for name, content in outcome.files.items():
-        provenance.write(args.folder / name, content)
-        files[name] = {"sha256": hashlib.sha256(content).hexdigest()}
-    results = described | {"inputs": outcome.inputs, "figures": outcome.figures, "files": files}
-    print(provenance.write_results(path, results))
-
-
 def sweep(args: argparse.Namespace) -> None:
     """Write the Parzen scores of one generator, of training images and of k-means centres, under every width."""
     started, trained = datetime.now(UTC), _open(args)
@@ -279,31 +131,6 @@ def sweep(args: argparse.Namespace) -> None:
         **found,
     }
     print(provenance.write_results(args.out, results))
-
-
-def _check_snapshots(folder: Path, kept: Path, run: Run, seeds: tuple[int, ...]) -> None:
-    """Refuse, before hours of training, a folder whose run so far has not kept the snapshots that will be needed."""
-    if os.environ.get("RANK", "0") != "0":  # the first process keeps them, perhaps on another machine
-        return
-    try:
-        trained, _ = open_trained(folder)
-    except checkpoint.CheckpointError:  # there is none, or resuming says what is wrong with it
-        return
-    fits = trained.seeds == seeds and trained.iteration <= run.iterations and snapshots.same(trained.run, run)
-    if fits:  # if not, resuming says what differs
-        snapshots.check(kept, run, seeds, trained.iteration)
-
-
-def _chosen_how(run: Run, averaged: dict[str, Any]) -> str:
-    if run.channels == 0:
-        return "the last"
-    own = "no other snapshot of the run, only the average below" if averaged else "no other"
-    return f"the best on the validation images; the test images have seen {own}"
-
-
-def _weights(file: Path) -> dict[str, str]:
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    return {"file": file.name, "sha256": sha256, "format": "half precision"}
 
 
 def _open(args: argparse.Namespace) -> Trained:
