@@ -66,10 +66,11 @@ def save(
 ) -> Path:
     """Write a checkpoint; when this returns it is on the disk, complete and under its final name.
 
-    One process at a time writes to a folder. The file is ``checkpoint-<iteration>.safetensors``. A complete checkpoint
-    of the same iteration and settings is replaced; anything else under that name is left alone and the new file gets
-    the next free one (``checkpoint-<iteration>-1.safetensors``). Afterwards this run's older complete checkpoints
-    beyond ``keep`` go, and what killed processes left half written. Damaged files and others' are never deleted.
+    One process at a time writes to a folder (`ganlib.lock`). The file is ``checkpoint-<iteration>.safetensors``. A
+    complete checkpoint of the same iteration and settings is replaced; anything else under that name is left alone and
+    the new file gets the next free one (``checkpoint-<iteration>-1.safetensors``). Afterwards this run's older complete
+    checkpoints beyond ``keep`` go, and what killed processes left half written. Damaged files and others' are never
+    deleted.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from ganlib import checkpoint, distributed, provenance, runs, snapshots
+from ganlib import checkpoint, distributed, lock, provenance, runs, snapshots
 from ganlib.algorithm1 import Report
 from ganlib.checkpoint import Checkpoint, CheckpointError
 from ganlib.training import Training
@@ -44,7 +44,8 @@ class Runner:
     ------
     CheckpointError
         If the folder holds a run and ``resume`` is not asked for, if that run has other settings (they are listed; only
-        ``iterations`` may differ, for a run may be lengthened), or if no checkpoint in it can be read.
+        ``iterations`` may differ, for a run may be lengthened), if no checkpoint in it can be read, or if another
+        process trains in it.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class Runner:
         self._earlier: list[dict[str, Any]] = []
         commit, dirty = provenance.source_code()  # now: the code on disk may change while this process trains
         self._here = {"commit": commit, "dirty": dirty, "threads": torch.get_num_threads(), "torch": torch.__version__}
+        self._lock: lock.Lock | None = None
         if self.folder is not None:
+            self._reserve(self.folder)
             self._take_up(self.folder, resume)
             if training.processes.first:
                 _check_writable(self.folder)
@@ -98,6 +101,14 @@ class Runner:
         Diverged, OutOfMemory
             As `Training.reports`; the last checkpoint stays.
         """
+        if self.folder is not None:
+            self._reserve(self.folder)
+        try:
+            yield from self._reports()
+        finally:
+            self._lock = None
+
+    def _reports(self) -> Iterator[list[Report]]:
         alone = self.training.processes.world == 1
         with _stop_on_signals() as asked:
             # Several processes must stop at the same iteration, so they agree at reports only.
@@ -147,6 +158,22 @@ class Runner:
             "device": training.device.type,
         }
 
+    def _reserve(self, folder: Path) -> None:
+        """Keep other processes out until the reports end: two would read and delete each other's checkpoints."""
+        holder = ""
+        if self.training.processes.first:
+            if not folder.exists():
+                folder.mkdir(parents=True)
+            if folder.is_dir():  # what else it may be, `_take_up` says
+                try:
+                    self._lock = lock.take(folder)
+                except lock.Held as error:
+                    holder = str(error)
+        if distributed.any_of(bool(holder), self.training.device):
+            raise CheckpointError(
+                f"{holder or 'another process'} trains in {folder}: let it end or stop it, or choose another folder"
+            )
+
     def _take_up(self, folder: Path, resume: bool) -> None:
         found, refused = checkpoint.newest(folder) if folder.exists() else (None, [])
         if not resume and (found or refused):
@@ -186,7 +213,6 @@ class Runner:
 
 def _check_writable(folder: Path) -> None:
     """Find out before hours of training, not after, that nothing can be written."""
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
 

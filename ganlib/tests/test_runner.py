@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -79,6 +81,48 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
     list(runner(tmp_path).reports())
     with pytest.raises(CheckpointError, match="holds a run at iteration 12: resume it, or choose another folder"):
         runner(tmp_path)
+
+
+# Trains until its standard input is closed, then to the end.
+TRAIN = """
+import sys
+from pathlib import Path
+from ganlib import runs
+from ganlib.runner import Runner
+from ganlib.training import Training
+run = Runner(Training(runs.get("ring8", dict(width=8, m=8, iterations=12, every=3)), device="cpu"), sys.argv[1])
+for reports in run.reports():
+    print(reports[0].iteration, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_in_which_another_process_trains_is_refused_until_it_ends(tmp_path):
+    for end in ("itself", "killed"):
+        folder = tmp_path / end
+        command = [sys.executable, "-c", TRAIN, str(folder)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert any(line == b"3\n" for line in process.stdout)  # after the first report
+        before = set(folder.iterdir())
+        named = f"process {process.pid}" if sys.platform == "linux" else "another process"
+        with pytest.raises(CheckpointError, match=rf"{named} trains in .*: let it end or stop it"):
+            runner(folder, resume=True)
+        assert set(folder.iterdir()) == before
+        if end == "killed":
+            process.kill()
+        process.communicate()
+        resumed = runner(folder, resume=True)
+        assert list(resumed.reports()) == [] if end == "itself" else resumed.training.iteration < 12
+
+
+def test_a_finished_run_gives_its_folder_back_to_other_processes(tmp_path):
+    done = runner(tmp_path)
+    command = [sys.executable, "-c", TRAIN.replace("sys.argv[1])", "sys.argv[1], resume=True)"), str(tmp_path)]
+    refused = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "trains in" in refused.stderr
+    list(done.reports())
+    assert subprocess.run(command, stdin=subprocess.DEVNULL).returncode == 0
 
 
 def test_resuming_with_other_settings_is_refused_and_lists_them(tmp_path):
