@@ -17,6 +17,7 @@ from ganlib.settings import read
 STUDIES = {
     "classifier": "the digit classifier whose features other measures use",
     "vae": "a variational autoencoder with the paper's generator as its decoder",
+    "draws": "the Parzen score of the same generators in several draws",
     "eyes": "generators, memorised images and averages seen by other measures than Parzen windows",
     "memorisation": "the paper's pair trained on 50, 500 and 5,000 images",
     "figure2": "random samples of trained generators and the training examples nearest to them",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,7 +17,18 @@ from torch import Tensor
 from ganlib.evaluation import figure
 from ganlib.images import Images
 
-__all__ = ["Outcome", "Say", "Study", "check_positive", "check_types", "figure", "picture_file", "read"]
+__all__ = [
+    "Outcome",
+    "Say",
+    "Study",
+    "check_file_names",
+    "check_positive",
+    "check_types",
+    "figure",
+    "listed",
+    "picture_file",
+    "read",
+]
 
 Say = Callable[[str], None]
 
@@ -77,6 +89,18 @@ def check_positive(settings: Any, *names: str) -> None:
     wrong = [f"{name} is {getattr(settings, name)!r}" for name in names if not getattr(settings, name) > 0]
     if wrong:
         raise ValueError(f"{', '.join(wrong)}; give a number above 0")
+
+
+def listed(names: str) -> list[str]:
+    """The names in a setting that holds several, separated by commas, or none."""
+    return names.split(",") if names else []
+
+
+def check_file_names(weights: str, vae: str) -> None:
+    """Refuse names of generators and of a decoder that are doubled, or no file's in one folder (ValueError)."""
+    names = [*listed(weights), *([vae] if vae else [])]
+    if not all(re.fullmatch(r"\w[\w.-]*", name) for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"weights is {weights!r} and vae {vae!r}; give different file names, no folder")
 
 
 def check_types(settings: Any) -> None:

@@ -23,7 +23,17 @@ from ganlib.metrics.frechet import real_floor
 from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.nets.classifier import SIDE
 from ganlib.studies import measures
-from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, picture_file, read
+from ganlib.studies.common import (
+    Outcome,
+    Say,
+    check_file_names,
+    check_positive,
+    check_types,
+    figure,
+    listed,
+    picture_file,
+    read,
+)
 from ganlib.studies.image_sets import ImageSet, baselines, generators
 
 REAL_SHARE = 0.05  # of batches of real images that hold a "duplicate"
@@ -92,9 +102,7 @@ class Settings:
         check_types(self)
         if self.data not in ("digits", "mnist"):
             raise ValueError(f"data is {self.data!r}; the classifier knows digits: 'digits' or 'mnist'")
-        names = [*self.names, *([self.vae] if self.vae else [])]
-        if not all(re.fullmatch(r"\w[\w.-]*", name) for name in names) or len(set(names)) < len(names):
-            raise ValueError(f"weights is {self.weights!r} and vae {self.vae!r}; give different file names, no folder")
+        check_file_names(self.weights, self.vae)
         numbers = [name for name in self.__annotations__ if name not in ("data", "weights", "vae", "sizes", "seed")]
         check_positive(self, *numbers)
         if not re.fullmatch(r"\d+(,\d+)*", self.sizes) or not 2 <= min(self.ns) <= max(self.ns) <= self.samples:
@@ -109,7 +117,7 @@ class Settings:
     @property
     def names(self) -> list[str]:
         """The generators' names."""
-        return self.weights.split(",") if self.weights else []
+        return listed(self.weights)
 
     @property
     def ns(self) -> list[int]:
