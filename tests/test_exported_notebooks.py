@@ -14,9 +14,11 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 import yaml
 
@@ -261,7 +263,7 @@ def executor(tmp_path_factory: pytest.TempPathFactory) -> Execute:
         client = nbclient.NotebookClient(
             notebook, km=manager, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}
         )
-        return client.execute()
+        return client.execute(cleanup_kc=True)  # a kernel of a manager that is given is left running otherwise
 
     return execute
 
@@ -295,6 +297,16 @@ def test_it_runs_from_top_to_bottom(page: str, runs: dict[str, Future[nbformat.N
     assert "ganlib is here" in printed[0]
     assert re.search(r"GPU", printed[1])
     assert "This chapter" in printed[1]
+
+
+def test_a_kernel_ends_with_its_notebook(executor: Execute) -> None:
+    """Whether its cells ran or one raised: each holds a gigabyte, and there are as many as chapters."""
+    for name, last in (("ends", ""), ("raises", "raise SystemError")):
+        cells = [nbformat.v4.new_code_cell(code) for code in ("import os; print(os.getpid())", last)]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        with nullcontext() if name == "ends" else pytest.raises(Exception, match="SystemError"):
+            executor(name, notebook)
+        assert not psutil.pid_exists(int(notebook.cells[0].outputs[0]["text"]))
 
 
 def test_the_kernel_refuses_the_books_tools(executor: Execute) -> None:
