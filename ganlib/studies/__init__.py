@@ -17,6 +17,7 @@ from ganlib.settings import read
 STUDIES = {
     "classifier": "the digit classifier whose features other measures use",
     "vae": "a variational autoencoder with the paper's generator as its decoder",
+    "changes": "the published MNIST settings and changes to them, in a narrower pair",
     "draws": "the Parzen score of the same generators in several draws",
     "eyes": "generators, memorised images and averages seen by other measures than Parzen windows",
     "memorisation": "the paper's pair trained on 50, 500 and 5,000 images",

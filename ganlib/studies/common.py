@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -28,8 +30,10 @@ __all__ = [
     "listed",
     "picture_file",
     "read",
+    "side_by_side",
 ]
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -110,3 +114,28 @@ def check_types(settings: Any) -> None:
         value, kind = getattr(settings, each.name), str(each.type)
         if isinstance(value, bool) or not isinstance(value, kinds[kind]):  # type: ignore[arg-type]
             raise TypeError(f"{each.name} is {value!r}; it must be {kind}")
+
+
+def side_by_side(work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], device: torch.device) -> Iterator[T]:
+    """What ``work(*job)`` gives for each job, in order.
+
+    On the CPU there are as many processes as torch has threads here, one thread each: small networks gain little from
+    a second thread, and what a job gives does not depend on how many others run. Elsewhere one job follows the other.
+
+    Parameters
+    ----------
+    work : a module's function. jobs : its arguments; they, and what it gives, are sent between processes, so tensors
+        are better sent as numpy arrays.
+    """
+    workers = min(len(jobs), torch.get_num_threads()) if device.type == "cpu" else 0
+    if workers == 0:
+        yield from (work(*job) for job in jobs)
+        return
+    spawned = get_context("spawn")  # a fork would inherit torch's threads in whatever state they are in
+    with ProcessPoolExecutor(workers, spawned, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting = [pool.submit(work, *job) for job in jobs]
+        try:
+            for each in waiting:
+                yield each.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
