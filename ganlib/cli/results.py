@@ -150,6 +150,7 @@ def study(args: argparse.Namespace) -> None:
         print("\n".join(f"{name:<{max(map(len, studies.STUDIES))}}  {says}" for name, says in studies.STUDIES.items()))
         return
     started, path = datetime.now(UTC), args.folder / f"{args.name}.json"
+    commit, dirty = provenance.source_code()  # the code that answers; the checkout may be another by the end
     with refusing(USAGE):
         asked = studies.settings(args.name, overrides_of(args))
         device = pick(args)
@@ -166,6 +167,7 @@ def study(args: argparse.Namespace) -> None:
                 raise
             raise Stop(USAGE, str(error)) from error
     described = provenance.of_study(args.name, asked, device, outcome.data, started, args.argv)
+    described["environment"] |= {"commit": commit, "dirty": dirty}
     files = {}
     for name, content in outcome.files.items():
         provenance.write(args.folder / name, content)

@@ -20,6 +20,7 @@ STUDIES = {
     "changes": "the published MNIST settings and changes to them, in a narrower pair",
     "draws": "the Parzen score of the same generators in several draws",
     "eyes": "generators, memorised images and averages seen by other measures than Parzen windows",
+    "copying": "whether samples of trained generators are nearer to training images than new images are",
     "memorisation": "the paper's pair trained on 50, 500 and 5,000 images",
     "figure2": "random samples of trained generators and the training examples nearest to them",
     "chains": "samples of a Gibbs chain against independent ones",

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ganlib import checkpoint, evaluation, features, provenance, runs, studies
 from ganlib.cli import main
 from ganlib.cli.arguments import EPILOG, parser
+from ganlib.studies.common import Outcome
 from ganlib.trained import open_trained
 
 SMALL = ["--set", "iterations=4", "--set", "every=2"]
@@ -341,6 +342,17 @@ def test_a_study_writes_its_result_with_provenance_and_its_files(run, tmp_path):
         assert hashlib.sha256((tmp_path / "r" / name).read_bytes()).hexdigest() == file["sha256"]
     assert "settings.seeds: 1 -> 2" in refused(run, 5, *["seeds=2" if each == "seeds=1" else each for each in command])
     assert (tmp_path / "r" / "memorisation.json").read_text() == text
+
+
+def test_a_study_names_the_code_it_began_with(run, tmp_path, monkeypatch):
+    codes = iter([("a" * 40, False), ("b" * 40, True)])  # committed to, and changed, while it was at work
+    monkeypatch.setattr(provenance, "source_code", lambda *_: next(codes))
+    outcome = Outcome({}, [])
+    monkeypatch.setattr(studies.module("vae"), "study", lambda *_: outcome)
+    code, out, _ = run("study", "vae", "--folder", tmp_path)
+    assert code == 0
+    environment = json.loads(Path(out.strip()).read_text())["environment"]
+    assert (environment["commit"], environment["dirty"]) == ("a" * 40, False)
 
 
 def test_studies_are_listed_and_wrong_ones_refused_before_any_work(run, tmp_path):
