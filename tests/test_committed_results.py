@@ -200,6 +200,49 @@ def test_published_settings_stop_short_of_the_paper_and_averages_are_above_it(se
         assert best[250] - best[200] < (best[100] - best[50]) / 2
 
 
+def test_the_order_of_updates_decides_in_the_narrower_pair() -> None:
+    """(experiments, sec-changes) Alternating updates alone get past D; so far nothing else does."""
+    trainings = result("changes")["figures"]["by_change"]
+    score, distance = (
+        {name: [value(one["figures"][figure]) for one in found["by_seed"]] for name, found in trainings.items()}
+        for figure in ("log_likelihood", "frechet")
+    )
+    learns = ("alternating updates", "alternating updates, longer")
+    for name, found in trainings.items():
+        ends = [one["curve"][-1] for one in found["by_seed"]]
+        if name in learns:
+            assert min(score[name]) > 0
+            assert all(d_real < 0.7 and d_fake > 0.3 for *_, d_real, d_fake in ends)
+        else:
+            assert max(score[name]) < 0
+            assert min(distance[name]) > 4 * max(distance["alternating updates"])  # "agrees with all of this"
+            assert all(d_real > 0.95 and d_fake < 0.05 for *_, d_real, d_fake in ends)
+            assert all(one["iteration"] <= 4 * 500 for one in found["by_seed"])  # "an early one"
+    assert min(score[learns[1]]) > max(score[learns[0]])
+    assert max(distance[learns[1]]) < min(distance[learns[0]])
+    assert all(one["iteration"] == one["curve"][-1][0] for one in trainings[learns[0]]["by_seed"])  # "still rose"
+
+
+def test_seed_0_leans_towards_its_training_images_and_seed_1_does_not() -> None:
+    """(experiments, sec-memorise) By the spread over blocks of samples and of new images; copies there are none."""
+    figures = result("copying")["figures"]
+    new = np.concatenate([each["blocks"] for each in figures["new images"].values()])
+    assert max(abs(new - 0.5)) < 0.05  # "a few hundredths more or less than one half"
+    eyes = result("eyes")["figures"]["sets"]
+    lean = {}
+    for name in ("mnist-paper-seed0", "mnist-paper-seed1"):
+        blocks = np.array(figures["sets"][name]["nearer_to_training"]["blocks"])
+        error = np.hypot(blocks.std(ddof=1) / np.sqrt(len(blocks)), new.std(ddof=1) / np.sqrt(len(new)))
+        lean[name] = (blocks.mean() - new.mean()) / error
+        # The study of eyes looked at the first block of the same draw.
+        same = eyes[name]["neighbours"]["pixels"]["nearer_to_training"]
+        assert value(same) == pytest.approx(blocks[0], abs=2e-3)
+        copies = eyes[name]["copies"]["share"]
+        assert copies["high"] < value(eyes["validation images"]["copies"]["share"])
+    assert lean["mnist-paper-seed0"] > 4
+    assert abs(lean["mnist-paper-seed1"]) < 2
+
+
 def test_a_draw_moves_the_score_as_much_as_the_training_seed(seeds: list[str]) -> None:
     """(experiments, sec-full-run) The first draw is the one reported; the distance to the paper is far larger."""
     gan, drawn = result("mnist-paper"), result("draws")["figures"]["sets"]
