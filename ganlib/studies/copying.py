@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ganlib import data
-from ganlib.metrics.neighbours import nearest
+from ganlib.studies import measures
 from ganlib.studies.common import Outcome, Say, check_file_names, check_positive, check_types, figure, listed
 from ganlib.studies.image_sets import generators
 
@@ -122,11 +122,10 @@ def nearer_by_block(images: Tensor, block: int, training: Tensor, held_out: Tens
             f"{len(training)} training images, {len(held_out)} held out and {count} blocks; give equal numbers, and at "
             "least two blocks"
         )
-    shares = []
-    for part in images[: count * block].split(block):
-        to_training, to_held_out = nearest(part, training)[1], nearest(part, held_out)[1]
-        share = (to_training < to_held_out).double() + 0.5 * (to_training == to_held_out).double()
-        shares.append(share.mean().item())
+    shares = [
+        measures.neighbours(part, training, held_out, measures.PIXELS)["nearer_to_training"]["value"]
+        for part in images[: count * block].split(block)
+    ]
     n_is = f"blocks of {block:,} images, against {len(training):,} images of each kind"
     spread = float(np.std(shares, ddof=1))
     found = figure(float(np.mean(shares)), "share", count, n_is, spread, "standard deviation over blocks")
