@@ -379,13 +379,13 @@ def test_reduced_motion_draws_twice_a_second(browser, tmp_path):
     show(page, tmp_path, pace="fast")
     page.evaluate("""() => {
       globalThis.changes = [];
-      new MutationObserver(() => globalThis.changes.push(performance.now()))
+      new MutationObserver(() => globalThis.changes.push(document.timeline.currentTime))
         .observe(document.querySelector('[data-name=densities] path.model'), { attributes: true });
     }""")
     press(page, "play")
     page.wait_for_function("changes.length >= 4")
     gaps = np.diff(page.evaluate("changes"))
-    assert gaps.min() > 400  # two draws a second, less the time a frame takes
+    assert gaps.min() >= 499  # by the frames' own clock: on a busy machine a frame is served late, the next in time
     press(page, "play")
     record.assert_clean()
     context.close()

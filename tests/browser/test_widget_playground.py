@@ -409,16 +409,16 @@ def test_reduced_motion_draws_twice_a_second(browser: Browser, tmp_path: Path) -
       const clear = CanvasRenderingContext2D.prototype.fillRect;
       const canvas = document.querySelector("canvas[data-name=learned]");
       CanvasRenderingContext2D.prototype.fillRect = function (...box) {
-        if (this.canvas === canvas) times.push(performance.now());
+        if (this.canvas === canvas) times.push(document.timeline.currentTime);
         return clear.apply(this, box);
       };
       document.querySelector("[data-name=play]").click();
       await new Promise((resolve) => setTimeout(resolve, 2600));
       return times;
     }""")
-    gaps = np.diff(times)
+    gaps = np.diff(times)  # by the frames' own clock: on a busy machine a frame is served late, the next in time
     assert len(gaps) >= 1
-    assert gaps.min() >= 450
+    assert gaps.min() >= 499
     context.close()
     record.assert_clean()
 
