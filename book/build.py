@@ -4,8 +4,8 @@
     python book/build.py --strict    what CI runs: from nothing, and every warning is an error
 
 It adds to `jupyter-book build` what that leaves out. Jupyter Book keys a chapter's stored outputs on the chapter
-alone, so an edited ganlib would leave old outputs; it exits with 0 when a cell raised; and it does not always rewrite a
-page when only its configuration changed.
+alone, so an edited ganlib would leave old outputs; it executes one chapter after the other, and exits with 0 when a
+cell raised (see execute.py); and it does not always rewrite a page when only its configuration changed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
+from execute import COLOUR, execute
+
 ROOT = Path(__file__).resolve().parents[1]
 # `jupyter-book` without the console script, whose first line breaks when an environment is moved.
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# Every kernel prints it. The kernels of this build listen on this machine only and live as long as their chapter.
-CHATTER = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption"
 COMPLAINT = re.compile(r"\b(WARNING|ERROR|SEVERE|CRITICAL): ")
 # Of the book's own extensions: a number without a source, a committed result that is not what it says.
 UNFOUNDED = re.compile(r"\[ganlib\.(?:numbers|results)\]\s*$")
@@ -70,6 +69,7 @@ def keys(root: Path) -> dict[str, str]:
         *(f for f in below(root / "ganlib") if "tests" not in f.parts),
         *below(root / "book" / "results"),
         *below(root / "benchmarks" / "results"),
+        root / "book" / "execute.py",
     ]
     looks = [root / "_config.yml", root / "_toc.yml", *below(root / "book" / "_ext"), *below(root / "book" / "static")]
     return {
@@ -87,22 +87,11 @@ def drop_stale(build: Path, now: dict[str, str]) -> None:
         before = {}
     if before.get("outputs") != now["outputs"]:
         shutil.rmtree(build / ".jupyter_cache", ignore_errors=True)
-    # A page whose cell raised is kept by Sphinx as if it were sound: build it again, the others come from the cache.
-    if before != now or failures(build):
+    if before != now:
         shutil.rmtree(build / ".doctrees", ignore_errors=True)
         shutil.rmtree(build / "html", ignore_errors=True)
     build.mkdir(parents=True, exist_ok=True)
     record.write_text(json.dumps(now))
-
-
-def failures(build: Path) -> dict[str, str]:
-    """The traceback of each chapter in which a cell raised, by the chapter's name."""
-    reports = build / "html" / "reports"
-    found = {}
-    for path in sorted(reports.rglob("*.err.log")):
-        chapter = path.relative_to(reports).as_posix().removesuffix(".err.log")
-        found[chapter] = COLOUR.sub("", path.read_text(encoding="utf-8")).strip()
-    return found
 
 
 def run_jupyter_book(root: Path, *, strict: bool) -> None:
@@ -114,17 +103,13 @@ def run_jupyter_book(root: Path, *, strict: bool) -> None:
         If it exits with anything but 0, or a number on a page has nothing behind it.
     """
     command = [*JUPYTER_BOOK, "build", str(root), *(["-W", "--keep-going"] if strict else [])]
-    # The kernel of this environment, whatever kernels the user has installed elsewhere.
-    # Waiting threads soon go to sleep: where they spin for long, OpenMP's habit, training crawls once a core is shared.
-    environment = {"GOMP_SPINCOUNT": "1000", **os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     full, complaints = False, []
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if CHATTER in line:
-                continue
             print(line if sys.stdout.isatty() else COLOUR.sub("", line), end="", flush=True)
             full = full or any(sign in line for sign in FULL_DISK)
             if COMPLAINT.search(plain := COLOUR.sub("", line)):  # a colour in front would hide the word
@@ -159,19 +144,12 @@ def build(root: Path, *, strict: bool = False) -> Path:
     if strict:
         shutil.rmtree(folder, ignore_errors=True)
     drop_stale(folder, keys(root))
-    trouble = None
-    try:
-        run_jupyter_book(root, strict=strict)
-    except BuildError as error:
-        trouble = error
-    failed = failures(folder)
-    for traceback in failed.values():
-        print(f"\n{traceback}\n", file=sys.stderr)
-    if failed:
+    if failed := execute(root):
+        for traceback in failed.values():
+            print(f"\n{traceback}\n", file=sys.stderr)
         what = "; ".join(f"{chapter}: {traceback.splitlines()[-1]}" for chapter, traceback in failed.items())
         raise BuildError(f"a cell raised in {what} (traceback above)")
-    if trouble is not None:
-        raise trouble
+    run_jupyter_book(root, strict=strict)
     index = folder / "html" / "index.html"
     if not index.is_file():
         raise BuildError(f"{index} was not written: is the root page of _toc.yml there?")

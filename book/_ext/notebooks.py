@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import notebook_addresses as addresses
 from docutils import nodes
-from myst_nb.core.read import create_nb_reader  # type: ignore[import-untyped]
+from myst_nb.core.read import create_nb_reader
 from plain_markdown import Writer, details, escape, quoted
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
