@@ -144,10 +144,13 @@ def build(root: Path, *, strict: bool = False) -> Path:
     if strict:
         shutil.rmtree(folder, ignore_errors=True)
     drop_stale(folder, keys(root))
+    mark = folder / "failed"  # the pages of the last build are left as they are: who looks at them must know
+    mark.unlink(missing_ok=True)
     if failed := execute(root):
         for traceback in failed.values():
             print(f"\n{traceback}\n", file=sys.stderr)
         what = "; ".join(f"{chapter}: {traceback.splitlines()[-1]}" for chapter, traceback in failed.items())
+        mark.write_text(f"a cell raised in {what}")
         raise BuildError(f"a cell raised in {what} (traceback above)")
     run_jupyter_book(root, strict=strict)
     index = folder / "html" / "index.html"

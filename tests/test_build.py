@@ -106,8 +106,10 @@ def test_a_raising_cell_fails_every_build_until_it_is_mended(
             "error: a cell raised in book/chapter: NameError: name 'undefined' is not defined (traceback above)"
         )
         assert any("undefined" in line for line in error[:-1])
+        assert "in book/chapter: NameError" in (tiny / "_build" / "failed").read_text()
     write(tiny, CHAPTER)
     assert book_build.main([]) == 0
+    assert not (tiny / "_build" / "failed").exists()
     assert capfd.readouterr().out.splitlines()[-1] == str(tiny / "_build" / "html" / "index.html")
 
 

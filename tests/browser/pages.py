@@ -84,10 +84,11 @@ def stale(root: Path = ROOT) -> str | None:
     for source in [root / f"{file}.md" for file in table_of_contents(root)] + sorted((root / "book").glob("*.bib")):
         if source.stat().st_mtime > since:
             return f"the built book is older than {source.relative_to(root)}: {remedy}"
-    failed = list(build.failures(folder))
+    if (folder / "failed").is_file():
+        return f"the last build of the book failed ({(folder / 'failed').read_text().strip()}): {remedy}"
     unwritten = [file for file in table_of_contents(root) if not (folder / "html" / f"{file}.html").is_file()]
-    if failed or unwritten:
-        return f"the last build of the book failed (see {', '.join(failed + unwritten)}): {remedy}"
+    if unwritten:
+        return f"the last build of the book failed (it did not write {', '.join(unwritten)}): {remedy}"
     return None
 
 

@@ -144,11 +144,10 @@ def test_a_book_that_is_not_current_is_said_to_be_so(book):
 
 def test_a_build_that_failed_is_said_to_have(book):
     (book / "_build" / "html" / "book" / "index.html").unlink()
-    assert "the last build of the book failed (see book/index)" in pages.stale(book)
-    (book / "_build" / "html" / "reports" / "book").mkdir(parents=True)
-    (book / "_build" / "html" / "reports" / "book" / "index.err.log").write_text("ValueError: x")
+    assert "the last build of the book failed (it did not write book/index)" in pages.stale(book)
     (book / "_build" / "html" / "book" / "index.html").write_text("<title>x</title>")
-    assert "the last build of the book failed (see book/index)" in pages.stale(book)
+    (book / "_build" / "failed").write_text("a cell raised in book/index: ValueError: x")
+    assert "the last build of the book failed (a cell raised in book/index: ValueError: x)" in pages.stale(book)
 
 
 class Playwright:
