@@ -89,15 +89,13 @@ def chapters(root: Path) -> list[Path]:
     return sorted(with_code, key=lambda path: "on_gpu(" not in texts[path])
 
 
-def execute(root: Path, workers: int | None = None) -> dict[str, str]:
-    """Execute the chapters of the book in ``root`` whose outputs are not in its cache.
+def execute(root: Path) -> dict[str, str]:
+    """Execute the chapters of the book in ``root`` whose outputs are not in its cache: one a core, as memory allows.
 
     Parameters
     ----------
     root
         The folder with ``_config.yml`` and ``_toc.yml``; the cache is ``_build/.jupyter_cache`` in it.
-    workers
-        How many at a time; by default one a core, as far as memory reaches.
 
     Returns
     -------
@@ -114,7 +112,7 @@ def execute(root: Path, workers: int | None = None) -> dict[str, str]:
     if not jobs:
         return {}
     NbProjectRecord.remove_tracebacks([job.pk for job in jobs], cache.db)  # those of an earlier build
-    workers = workers or max(1, min(len(jobs), os.cpu_count() or 1, psutil.virtual_memory().available // KERNEL_BYTES))
+    workers = max(1, min(len(jobs), os.cpu_count() or 1, psutil.virtual_memory().available // KERNEL_BYTES))
     print(f"executing {len(jobs)} chapters, {workers} at a time", flush=True)
     started, failed = time.perf_counter(), {}
     with tempfile.TemporaryDirectory() as profile:
