@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anywidget
 import traitlets
 
 from ganlib.widgets.bundle import FOLDER, bundle
 
+if TYPE_CHECKING:
+    Float = traitlets.Float[float, int | float]
+else:  # traitlets 5.7, which Colab has, knows no subscript
+    Float = traitlets.Float
 
-class Finite(traitlets.Float[float, int | float]):
+
+class Finite(Float):
     """A finite number within limits.
 
     A page's state is JSON, which has neither nan nor infinity. nan passes a comparison with limits.
@@ -36,19 +41,20 @@ class Finite(traitlets.Float[float, int | float]):
 class Widget(anywidget.AnyWidget):
     """A widget that computes in the browser; the same object in JupyterLab, Colab and the book's pages.
 
-    A subclass names its ES module, ``class Dirac(Widget, module="dirac.js")``, has its settings as synchronised traits,
-    and large assets, if any, as functions that return their bytes. A setting changed in the page is the trait's new
-    value in Python, and the other way round.
+    A subclass has its settings as synchronised traits, and large assets, if any, as functions that return their bytes.
+    A setting changed in the page is the trait's new value in Python, and the other way round.
 
+    module : file name of its ES module. (No class keyword: before traitlets 5.12 a subclass with one is refused.)
     assets : by name, what the browser may ask for. The kernel answers; on a page without a kernel the page's own loader
         does, with files the book's build wrote from the same functions.
     """
 
+    module: ClassVar[str] = ""
     assets: ClassVar[dict[str, Callable[[], bytes]]] = {}
 
-    def __init_subclass__(cls, module: str = "", **options: Any) -> None:
-        if module:
-            cls._esm = bundle(module)
+    def __init_subclass__(cls, **options: Any) -> None:
+        if "module" in vars(cls):
+            cls._esm = bundle(cls.module)
             cls._css = (FOLDER / "widgets.css").read_text(encoding="utf-8")
         super().__init_subclass__(**options)
 

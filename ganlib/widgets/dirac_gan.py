@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import traitlets
 
 from ganlib.widgets.base import Finite, Widget
@@ -9,7 +11,7 @@ from ganlib.widgets.base import Finite, Widget
 STEPS = 2000  # of a path
 
 
-class DiracGan(Widget, module="dirac_gan.js"):
+class DiracGan(Widget):
     """Two runs of the Dirac-GAN from one start: paths in the plane of theta and psi, and the distance from (0, 0).
 
     Both paths are those of `ganlib.dirac.trajectory`, 2,000 steps long. The start can be dragged. Shown for the step
@@ -36,6 +38,7 @@ class DiracGan(Widget, module="dirac_gan.js"):
     Mescheder, Geiger & Nowozin (2018), "Which training methods for GANs do actually converge?", for the model and R1.
     """
 
+    module: ClassVar[str] = "dirac_gan.js"
     theta = Finite(1.0, min=-3, max=3, help="start of the generator's point").tag(sync=True)
     psi = Finite(1.0, min=-3, max=3, help="start of the discriminator's slope").tag(sync=True)
     lr = Finite(0.1, min=0.01, max=0.5, help="step size of both players").tag(sync=True)

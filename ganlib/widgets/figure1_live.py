@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import traitlets
 
 from ganlib.widgets.base import Finite, Widget
@@ -9,7 +11,7 @@ from ganlib.widgets.base import Finite, Widget
 RATES = (1e-4, 1e-1)
 
 
-class Figure1Live(Widget, module="figure1_live.js"):
+class Figure1Live(Widget):
     """D, p_data and p_g over x with arrows from z to G(z), as in Figure 1, while a pair trains by Algorithm 1.
 
     z is uniform on (0, 1); G is an MLP 1-16-16-1 of the logit of z, D one of x; both learn by Adam. The reader plays,
@@ -40,6 +42,7 @@ class Figure1Live(Widget, module="figure1_live.js"):
     settings take effect at the next step. The same seed and settings, and the same steps, give the same numbers.
     """
 
+    module: ClassVar[str] = "figure1_live.js"
     data = traitlets.Enum(("gaussian", "two gaussians", "uniform"), "gaussian", help="p_data").tag(sync=True)
     k = traitlets.Int(1, min=1, max=10, help="steps of D per iteration").tag(sync=True)
     m = traitlets.Int(128, min=8, max=512, help="examples in a minibatch").tag(sync=True)

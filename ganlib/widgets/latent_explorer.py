@@ -53,7 +53,7 @@ def digits() -> bytes:
     return gzip.compress(packed, mtime=0)  # no time of day: the same bytes in every build
 
 
-class LatentExplorer(Widget, module="latent_explorer.js"):
+class LatentExplorer(Widget):
     """Samples of a small DCGAN along a plane and a line of its latent space, beside the nearest training digits.
 
     Three latent points A, B and C span a plane; the point to drag is z = A + s (B - A) + t (C - A). Shown: G(z), how
@@ -82,6 +82,7 @@ class LatentExplorer(Widget, module="latent_explorer.js"):
     random numbers: a seed here is not the seed of a torch generator.
     """
 
+    module: ClassVar[str] = "latent_explorer.js"
     assets: ClassVar[dict[str, Callable[[], bytes]]] = {"latent-generator": weights, "training-digits": digits}
 
     s = Finite(0.0, min=-MARGIN, max=1 + MARGIN, help="from A towards B").tag(sync=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import traitlets
 
@@ -25,7 +25,7 @@ def _share(text: str) -> Any:
     return Finite(0.0, min=0, max=0.9, help=text).tag(sync=True)
 
 
-class OptimalDiscriminator(Widget, module="optimal_discriminator.js"):
+class OptimalDiscriminator(Widget):
     """Two densities to shape, the optimal discriminator between them, and what the generator learns from it.
 
     Shown for p_data and p_g: D*, V(D*, G) = C(G), the value V of a logistic D of one's own, both KL divergences, the
@@ -54,6 +54,7 @@ class OptimalDiscriminator(Widget, module="optimal_discriminator.js"):
     the gradients and for disjoint supports. Uniform densities have no gradient here: D* jumps, or is not defined.
     """
 
+    module: ClassVar[str] = "optimal_discriminator.js"
     kind = traitlets.Enum(("gaussian", "uniform"), "gaussian", help="form of every hump").tag(sync=True)
     data_at = _position(-1.0, "position of p_data")
     data_width = _width("width of p_data's humps")

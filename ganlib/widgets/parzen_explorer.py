@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import traitlets
 
@@ -19,7 +19,7 @@ WANTED = ("sigmas", "valid", "test", "shape", "published", "run", "iteration")
 STYLES = 4  # curves that can be told apart
 
 
-class ParzenExplorer(Widget, module="parzen_explorer.js"):
+class ParzenExplorer(Widget):
     """Parzen log-likelihood of test images over sigma, for several sets of kernels, with draws from each estimate.
 
     The slider moves over the widths of the sweep; nothing is interpolated. Shown for the width chosen: every set's mean
@@ -50,6 +50,7 @@ class ParzenExplorer(Widget, module="parzen_explorer.js"):
     The protocol: Goodfellow et al. (2014), section 5. Why not to trust it: Theis, van den Oord & Bethge (2016).
     """
 
+    module: ClassVar[str] = "parzen_explorer.js"
     sigma = Finite(help="width of the kernels").tag(sync=True)
     widths = traitlets.Enum(("all", "paper"), "all", help="widths to choose from").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**31 - 1, help="of the noise").tag(sync=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import traitlets as t
@@ -14,7 +15,7 @@ EDGE = 1.8  # the plane is the square from -EDGE to EDGE
 MOST_POINTS = 150
 
 
-class Playground(Widget, module="playground.js"):
+class Playground(Widget):
     """Algorithm 1 on two-dimensional data, live in the browser: D as a map, samples, gradients, modes, JSD and D*.
 
     D is a multilayer perceptron with logit output, G one whose output o becomes the sample 1.8 tanh(o / 1.8), so that
@@ -50,6 +51,7 @@ class Playground(Widget, module="playground.js"):
     first 1,024 samples and p_data, known exactly, blurred by the same kernel. Proposition 1, Algorithm 1.
     """
 
+    module: ClassVar[str] = "playground.js"
     data = t.Enum(["ring", "grid", "spiral", "moons", "drawn"], "ring", help="what p_data is").tag(sync=True)
     points = t.List(
         t.Tuple(Finite(min=-EDGE, max=EDGE), Finite(min=-EDGE, max=EDGE)),
