@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ganlib import figures
+from ganlib import fetched, figures
 from ganlib.device import describe, pick_device
 
 
@@ -71,36 +71,24 @@ def gpu_check(chapter: str) -> None:
             print("For the full one choose a GPU (in Colab: Runtime, Change runtime type), then run all cells again.")
 
 
-def committed(name: str) -> Path | None:
-    """The file ``name`` of the results committed with the book, ``book/results``, in a checkout around this folder.
+def committed(name: str) -> Path:
+    """The path of a result committed with the book: in a checkout, else fetched once from the published repository.
 
-    Returns
-    -------
-    Path or None
-        None, said in one line, outside a checkout: an exported notebook is a single file.
+    Parameters
+    ----------
+    name : of a file of ``book/results``, or with its folder: "benchmarks/results/floor.json".
 
     Raises
     ------
-    FileNotFoundError
-        If there is a checkout and it has no such file.
+    FileNotFoundError, ConnectionError, ValueError
+        As `ganlib.fetched.find`.
     """
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        results = folder / "book" / "results"
-        if results.is_dir():
-            if not (results / name).is_file():
-                raise FileNotFoundError(f"book/results has no {name}; see `python -m ganlib reproduce --help`")
-            return results / name
-    print(f"{name} is part of the book's checkout (book/results), and this notebook runs outside one.")
-    return None
+    return fetched.find(name if "/" in name else f"book/results/{name}")
 
 
 def committed_result(name: str) -> Any:
-    """The content of the committed result ``name``.json; None, said in one line, outside a checkout.
-
-    Errors as `committed`.
-    """
-    path = committed(f"{name}.json")
-    return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+    """The content of the committed result ``name``.json. Parameters and errors as `committed`."""
+    return json.loads(committed(f"{name}.json").read_text(encoding="utf-8"))
 
 
 def glue(name: str, value: Any) -> None:

@@ -5,6 +5,7 @@ The numbers themselves are quoted from the files, so they cannot be wrong; the w
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, runs, sampling, vae
+from ganlib import data, fetched, runs, sampling, vae
 from ganlib.evaluation import to_unit
 from ganlib.images import Images
 from ganlib.trained import open_trained
@@ -24,6 +25,16 @@ RESULTS = ROOT / "book" / "results"
 
 def result(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_the_package_lists_every_result_as_it_is() -> None:
+    """A notebook outside a checkout fetches by this list."""
+    found = {
+        path.relative_to(ROOT).as_posix(): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+        for folder in (RESULTS, ROOT / "benchmarks" / "results")
+        for path in folder.iterdir()
+    }
+    assert fetched.listed() == found, "run `python tools/list_results.py`"
 
 
 def value(figure: dict[str, Any]) -> float:

@@ -23,6 +23,7 @@ STUDIES = {
     "copying": "whether samples of trained generators are nearer to training images than new images are",
     "memorisation": "the paper's pair trained on 50, 500 and 5,000 images",
     "figure2": "random samples of trained generators and the training examples nearest to them",
+    "samples": "the first samples of trained generators, as pictures",
     "chains": "samples of a Gibbs chain against independent ones",
 }
 

@@ -98,22 +98,12 @@ def test_the_core_imports_only_its_declared_dependencies():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_committed_results_are_found_above_and_missing_ones_named(tmp_path, monkeypatch, capsys):
-    folder = tmp_path / "book" / "results"
-    inside = tmp_path / "book" / "deeper"
-    for each in (folder, inside):
-        each.mkdir(parents=True)
-    (folder / "one.json").write_text('{"of": "1 ± 0"}', encoding="utf-8")
-    monkeypatch.chdir(inside)
-    assert notebook.committed("one.json") == folder / "one.json"
-    assert notebook.committed_result("one") == {"of": "1 ± 0"}
-    assert capsys.readouterr().out == ""
-    with pytest.raises(FileNotFoundError, match=r"book/results has no two\.json"):
-        notebook.committed("two.json")
-
-
-def test_outside_a_checkout_nothing_is_committed_and_that_is_said(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    for find, name in ((notebook.committed, "one.json"), (notebook.committed_result, "one")):
-        assert find(name) is None
-        assert capsys.readouterr().out.startswith("one.json is part of the book's checkout")
+def test_a_result_is_named_with_or_without_its_folder(tmp_path, monkeypatch):
+    for folder in ("book", "benchmarks"):
+        results = tmp_path / folder / "results"
+        results.mkdir(parents=True)
+        (results / "one.json").write_text(f'{{"of": "{folder} ± 0"}}', encoding="utf-8")
+    monkeypatch.setenv("GANLIB_RESULTS", str(tmp_path))
+    assert notebook.committed("one.json") == tmp_path / "book" / "results" / "one.json"
+    assert notebook.committed_result("one") == {"of": "book ± 0"}
+    assert notebook.committed_result("benchmarks/results/one") == {"of": "benchmarks ± 0"}
