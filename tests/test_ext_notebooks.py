@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
@@ -243,6 +244,16 @@ PNG = bytes.fromhex(
 )
 
 
+def write_package(folder: Path) -> None:
+    """A package called ganlib in the folder of the book."""
+    build = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+    (folder / "pyproject.toml").write_text(f'{build}[project]\nname = "ganlib"\nversion = "7.0"\n')
+    (folder / "README.md").write_text("")
+    (folder / "LICENSE").write_text("")
+    (folder / "ganlib" / "__pycache__").mkdir(parents=True)
+    (folder / "ganlib" / "__init__.py").write_text("")
+
+
 def write_book(folder: Path, chapter: str = CHAPTER, other: str = OTHER) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "conf.py").write_text(CONF % str(EXTENSIONS))
@@ -276,6 +287,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str, Path]
     """The notebook, all its Markdown, and the folder of the book; the book's and the repository's address are known."""
     folder = tmp_path_factory.mktemp("book")
     write_book(folder)
+    write_package(folder)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL"):
             patch.delenv(name, raising=False)
@@ -308,21 +320,21 @@ def test_it_is_a_valid_notebook(exported: tuple) -> None:
         "## 1.1. Second section",
         "*emphasis*, **strength**, `code with | bar`, 5 \\* 3, a_b, 7 &lt; 8, \\$5",
         "$p_{\\mathrm{data}} \\ll \\|x\\|$",
-        "See [(1.1)](#equation-eq-one), [Fig. 1.1](#fig-still), [Table 1.1](#tab-one), [Second section](#sec-second)",
+        "See [(1.1)](#), [Fig. 1.1](#), [Table 1.1](#), [Second section](#)",
         "[Two](https://books.example/gan/two.html)",
         "[the other](https://books.example/gan/two.html#sec-other)",
-        "[Theorem 1.1](#thm-one)",
+        "[Theorem 1.1](#)",
         "[(2.1)](https://books.example/gan/two.html#equation-eq-two)",
         "[out there](https://example.org/a)",
-        "[anchored](#sec-second)",
-        '<a id="equation-eq-one"></a>\n\n$$\np_{\\mathrm{data}}(x)\n  < a + b\n\\tag{1.1}\n$$',
+        "[anchored](#)",
+        "$$\np_{\\mathrm{data}}(x)\n  < a + b\n\\tag{1.1}\n$$",
         "\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}",
         "> **A title of one’s own**\n>\n> Inside:",
         "> $$\\begin{aligned} u &= v \\\\ w &= t \\end{aligned}$$\n>\n> - first\n> - second",
         "> **Note**\n>\n> Plain note.",
         "<details>\n<summary>Open me</summary>\n\nHidden text.\n\n</details>",
         "> A quotation of $z$.",
-        '<a id="thm-one"></a>\n\n> **Theorem 1.1** (Of the paper)\n>\n> It holds that $1 = 1$.',
+        "> **Theorem 1.1** (Of the paper)\n>\n> It holds that $1 = 1$.",
         "> *Proof.* Clear.",
         "**Exercise 1.1**\n\nCompute $2 + 2$.",
         "<details>\n<summary>Solution to Exercise 1.1</summary>\n\nIt is 4.\n\n```python\n2 + 2\n```\n\n</details>",
@@ -332,7 +344,7 @@ def test_it_is_a_valid_notebook(exported: tuple) -> None:
         "| Name | Formula |\n| --- | --- |\n| bar \\| code `a\\|b` | $p \\Vert q$, $\\vert x\\vert$ |",
         "| two<br>paragraphs | • item |",
         "**Table 1.1.** Of things",
-        "| [(1.1)](#equation-eq-one) | $x \\mid y$ |",
+        "| [(1.1)](#) | $x \\mid y$ |",
         "- **Term**\n\n  Its definition, with $q$.",
         "1. one\n\n2. two\n\n   $$p + q$$\n\n3. three",
         "**First tab**\n\nIn the first tab.\n\n**Second tab**\n\nIn the second tab.",
@@ -343,7 +355,8 @@ def test_it_is_a_valid_notebook(exported: tuple) -> None:
     ],
 )
 def test_each_directive_and_role_becomes_plain_markdown(exported: tuple, expected: str) -> None:
-    assert expected in exported[1]
+    text = re.sub(r"\(#scrollTo=markdown-\d+\)", "(#)", exported[1])  # which cell: see below
+    assert expected in text
 
 
 def test_nothing_of_myst_and_no_dead_anchor_is_left(exported: tuple) -> None:
@@ -363,7 +376,7 @@ def test_all_code_is_there_in_order_with_its_tags(exported: tuple) -> None:
     assert all(cell["metadata"]["cellView"] == "form" for cell in cells[2:5])
     assert all(cell["metadata"]["jupyter"] == {"source_hidden": True} for cell in cells[2:5])
     assert cells[5]["source"].endswith("budget = 9 if on_gpu(device) else 1")
-    assert cells[5]["metadata"] == {}
+    assert cells[5]["metadata"].keys() == {"id"}
 
 
 def test_the_first_cells_say_what_it_is_install_and_check(exported: tuple) -> None:
@@ -371,7 +384,13 @@ def test_the_first_cells_say_what_it_is_install_and_check(exported: tuple) -> No
     first, install, check = notebook["cells"][:3]
     assert first["source"].startswith("# 1. Chapter with $x$\n\n> This notebook is a page of *A Book*")
     assert "https://books.example/gan/one.html" in first["source"]
-    assert "git+https://github.com/o/r.git@main" in install["source"]
+    (wheel,) = (exported[2] / "_build" / "html" / "_notebooks").rglob("*.whl")
+    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert wheel.parts[-3:] == ("wheels", sha256[:16], "ganlib-7.0-py3-none-any.whl")
+    there = "https://raw.githubusercontent.com/o/r"
+    place = f"_notebooks/wheels/{sha256[:16]}/{wheel.name}#sha256={sha256}"
+    assert f'wanted.insert(0, "{there}/notebooks/{place}")' in install["source"]
+    assert f'os.environ.setdefault("GANLIB_RESULTS", "{there}/main")' in install["source"]
     assert check["source"].endswith('gpu_check("budgets")')
     assert notebook["metadata"]["accelerator"] == "GPU"
 
@@ -379,25 +398,71 @@ def test_the_first_cells_say_what_it_is_install_and_check(exported: tuple) -> No
 def test_the_same_sources_give_the_same_bytes(exported: tuple, tmp_path: Path) -> None:
     _, _, folder = exported
     write_book(tmp_path / "again")
+    write_package(tmp_path / "again")
     build(tmp_path / "again", html_baseurl="https://books.example/gan/", ganlib_repository="git@github.com:o/r.git")
     names = [place / "_build" / "html" / "_notebooks" / "one.ipynb" for place in (folder, tmp_path / "again")]
     assert names[0].read_bytes() == names[1].read_bytes()
 
 
-def test_without_addresses_links_are_text_and_the_install_cell_says_what_to_do(tmp_path: Path) -> None:
-    write_book(tmp_path)
-    notebook, _ = build(tmp_path)
+def test_links_within_the_notebook_lead_to_cells(exported: tuple) -> None:
+    """Colab follows ``#scrollTo=ID`` alone, with the id in the cell's metadata."""
+    notebook, text, _ = exported
+    cells = {cell["metadata"]["id"]: cell for cell in notebook["cells"]}
+    assert [cell["id"] for cell in notebook["cells"]] == list(cells)
+    targets = re.findall(r"\]\(#([^)]*)\)", text)
+    assert len(set(targets)) > 2
+    for target in targets:
+        home = cells[target.removeprefix("scrollTo=")]["source"]
+        assert home.count(f'<a id="{target}"></a>') == 1
+    assert set(re.findall(r'<a id="([^"]*)"', text)) == set(targets)
+    (second,) = re.findall(r"\[anchored\]\(#scrollTo=([^)]*)\)", text)
+    assert "Second" in cells[second]["source"].splitlines()[2]
+
+
+def test_without_addresses_links_stay_in_the_book_and_the_install_cell_takes_what_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_book(tmp_path / "book")
+    notebook, _ = build(tmp_path / "book")
     text = "\n".join(source(notebook, "markdown"))
-    assert "the page `one.html`" in text
-    assert "two.html" not in text
-    assert "the other, [Theorem 1.1](#thm-one), Knuth [1984]" in text
+    assert "the page [one.html](../one.html)" in text
+    pages = re.findall(r"\]\((\.\./[^)#]*)", text)
+    assert "../two.html" in pages
+    for page in pages:
+        assert (tmp_path / "book" / "_build" / "html" / "_notebooks" / page).is_file()
     install = notebook["cells"][1]["source"]
-    assert "git+" not in install
-    with pytest.raises(ModuleNotFoundError, match="ganlib is missing: in the folder of the book's source run"):
+    assert "http" not in install
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match=r"Put a clone of the repository.*Or upload the wheel ganlib-\*\.whl"):
         Shell(set()).run(install)
     there = Shell({"ganlib", *notebooks.SMALL} - {"anywidget", "psygnal"})
     there.run(install)
     assert there.commands == ["install --quiet --no-deps anywidget psygnal"]
+    Path("ganlib-7.0-py3-none-any.whl").touch()
+    uploaded = Shell({*notebooks.SMALL})
+    uploaded.run(install)
+    assert uploaded.commands == ['install --quiet --no-deps "./ganlib-7.0-py3-none-any.whl"']
+    Path("my clone").mkdir()
+    write_package(Path("my clone"))
+    cloned = Shell({*notebooks.SMALL})
+    cloned.run(install)
+    assert cloned.commands == ['install --quiet --no-deps "./my clone"']
+
+
+def test_where_files_cannot_be_fetched_from_a_clone_is_asked_for(tmp_path: Path) -> None:
+    config = type("Config", (), {"ganlib_repository": "https://gitlab.com/o/r", "ganlib_branch": "main"})()
+    config.ganlib_notebooks_branch = "notebooks"
+    cell = notebooks.install(config, notebooks.Wheel("ganlib-7.0-py3-none-any.whl", "wheels/x"))
+    assert "a clone of https://gitlab.com/o/r beside" in cell
+    assert "raw" not in cell
+
+
+def test_a_wheel_that_cannot_be_built_is_an_error_with_pips_words(tmp_path: Path) -> None:
+    write_package(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[build-system]\nrequires = [")
+    with pytest.raises(ExtensionError, match=r"(?s)ganlib's wheel could not be built: .*TOMLDecodeError"):
+        notebooks.build_wheel(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_node_without_a_rule_is_reported_and_its_text_kept(tmp_path: Path) -> None:
@@ -439,7 +504,8 @@ def test_pip_is_told_to_add_and_never_to_resolve(exported: tuple) -> None:
     words = command.split()
     assert words[:3] == ["install", "--quiet", "--no-deps"]
     missing = ["anywidget", "lightning_utilities", "psygnal", "torchmetrics"]
-    assert words[3:] == ["git+https://github.com/o/r.git@main", *missing]
+    assert words[3].startswith("https://raw.githubusercontent.com/o/r/notebooks/_notebooks/wheels/")
+    assert words[4:] == missing
     # Even on a machine with nothing, these three are not asked for.
     bare = Shell(set())
     bare.run(cell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -75,6 +76,34 @@ def test_the_published_notebooks_are_those_of_the_tested_book() -> None:
     download = next(step for step in JOBS["notebooks"]["steps"] if "download-artifact@" in step.get("uses", ""))
     assert upload["with"]["path"] == "_build/html/_notebooks"
     assert upload["with"]["name"] == download["with"]["name"]
+
+
+def test_a_published_wheel_stays_and_a_notebook_that_is_gone_does_not(tmp_path: Path) -> None:
+    """The publishing step itself, twice, against a repository of its own."""
+    (script,) = [step["run"] for step in JOBS["notebooks"]["steps"] if "run" in step]
+    remote, work = tmp_path / "remote.git", tmp_path / "work"
+
+    def git(*words: str, folder: Path = work) -> str:
+        user = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        return subprocess.run(["git", *user, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(remote), folder=tmp_path)
+    for book, wheel in (("one", "a"), ("two", "b")):
+        shutil.rmtree(work, ignore_errors=True)
+        git("clone", "--quiet", str(remote), str(work), folder=tmp_path)
+        (work / "source.md").write_text(book)
+        git("add", ".")
+        git("commit", "--quiet", "-m", book)
+        git("push", "--quiet", "origin", "HEAD:main")
+        notebooks = tmp_path / book / "notebooks"
+        (notebooks / "wheels" / wheel).mkdir(parents=True)
+        (notebooks / f"{book}.ipynb").write_text("{}")
+        (notebooks / "wheels" / wheel / "ganlib.whl").write_text(wheel)
+        environment = {**os.environ, "RUNNER_TEMP": str(tmp_path / book), "GITHUB_SHA": book}
+        subprocess.run(["bash", "-e", "-c", script], cwd=work, env=environment, check=True, capture_output=True)
+    published = git("ls-tree", "-r", "--name-only", "notebooks", folder=remote).split()
+    assert published == [f"_notebooks/{name}" for name in ("two.ipynb", "wheels/a/ganlib.whl", "wheels/b/ganlib.whl")]
+    assert git("rev-list", "--count", "notebooks", folder=remote).strip() == "1"
 
 
 @pytest.mark.parametrize(

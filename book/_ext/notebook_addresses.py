@@ -7,7 +7,9 @@ there means none. Credentials and ports of a remote are dropped, local paths and
 Colab opens notebooks of GitHub repositories only, by
 ``https://colab.research.google.com/github/OWNER/REPOSITORY/blob/BRANCH/PATH``. The chapters of the repository are
 Markdown, so the exported notebooks are published on a branch of their own, ``ganlib_notebooks_branch``, under the path
-they have in the built book: ``_notebooks/NAME.ipynb``. The workflow that publishes the book pushes that branch.
+they have in the built book: ``_notebooks/NAME.ipynb``. The workflow that publishes the book pushes that branch. With
+them goes ganlib as a wheel, in a folder named by its hash, so that a notebook that somebody kept finds the one it was
+made with. Committed results are read from the branch or commit of the sources. Only GitHub serves files this way.
 """
 
 from __future__ import annotations
@@ -119,3 +121,14 @@ def colab(repository: str, branch: str, name: str) -> str:
     if prefix or path.count("/") != 1:
         return ""
     return f"https://colab.research.google.com/github/{path}/blob/{branch}/{FOLDER}/{name}.ipynb"
+
+
+def page(book: str, path: str) -> str:
+    """A link from a notebook to a page: absolute, or within the built book where that has no address."""
+    return (book or "../") + path
+
+
+def raw(repository: str, ref: str) -> str:
+    """The address below which the repository's files are as they were at a branch or commit; "" if it is not known."""
+    prefix, _, path = repository.partition("https://github.com/")
+    return "" if prefix or not path else f"https://raw.githubusercontent.com/{path}/{ref}"

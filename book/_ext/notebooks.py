@@ -25,6 +25,7 @@ from myst_nb.core.read import create_nb_reader
 from plain_markdown import Writer, details, escape, quoted
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
+from wheels import Wheel, build_wheel
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -47,29 +48,33 @@ SMALL = (
     "torchmetrics",
     "tqdm",
 )
-# How ganlib itself comes: from the repository's address, or not at all.
-FROM_GIT = """\
+# How ganlib itself comes: as a wheel from where the book is published, or from what lies beside the notebook.
+START = """\
 # Brings what is missing, as in Colab. With --no-deps pip adds what is named and touches nothing else: the torch,
 # torchvision and numpy that are here stay as they are.
 import importlib
+import os
+from glob import glob
 from importlib.util import find_spec
 
 wanted = [name for name in {small} if find_spec(name) is None]
-if find_spec("ganlib") is None:
-    wanted.insert(0, "{source}")
 """
-NO_ADDRESS = """\
-# Brings small packages that are missing, and not ganlib: this copy of the book was built without the address of its
-# repository. With --no-deps the torch, torchvision and numpy that are here stay as they are.
-import importlib
-from importlib.util import find_spec
-
-wanted = [name for name in {small} if find_spec(name) is None]
+PUBLISHED = """\
 if find_spec("ganlib") is None:
-    raise ModuleNotFoundError(
-        "ganlib is missing: in the folder of the book's source run `pip install --no-deps .`, "
-        "with torch, torchvision and numpy installed, then restart this notebook"
-    )
+    wanted.insert(0, "{wheel}")
+# Where the results that the book shows are fetched from, each when it is first shown.
+os.environ.setdefault("GANLIB_RESULTS", "{results}")
+"""
+BESIDE = """\
+if find_spec("ganlib") is None:  # this copy of the book does not know where it is published
+    beside = [os.path.dirname(os.path.dirname(path)) for path in glob("./*/ganlib/__init__.py")] + glob("./{wheel}")
+    if not beside:
+        raise ModuleNotFoundError(
+            "ganlib is missing. Put {clone} beside this notebook, in " + os.getcwd() + ", and run this cell again: "
+            "then all of it runs. Or upload the wheel {wheel}, which lies in the folder {folder} of the built "
+            "book: then all runs that needs none of the book's own results."
+        )
+    wanted.insert(0, '"' + beside[0] + '"')
 """
 BRING = """\
 if wanted:
@@ -84,6 +89,8 @@ from ganlib.notebook import gpu_check
 
 gpu_check("{mode}")
 """
+ANCHOR = re.compile(r'<a id="([^"]+)"></a>')
+LINK = re.compile(r"\]\(#([^)\s]+)\)")
 WIDEST_IMAGE = 4_000_000  # bytes; what a notebook carries twice over stays small
 
 
@@ -207,7 +214,7 @@ class Export:
         config = self.app.config
         title = self.app.env.titles[self.docname]
         page = self.app.builder.get_target_uri(self.docname)
-        where = f"[{config.ganlib_book}{page}]({config.ganlib_book}{page})" if config.ganlib_book else f"`{page}`"
+        where = f"[{config.ganlib_book}{page}]({addresses.page(config.ganlib_book, page)})"
         self.markdown(
             quoted(
                 f"This notebook is a page of *{config.html_title or config.project}*, exported from the page {where}. "
@@ -218,10 +225,7 @@ class Export:
         )
         self.close()
         self.cells[0]["source"] = f"# {self.heading(title)}\n\n" + self.cells[0]["source"]
-        repository, small = config.ganlib_repository, json.dumps(SMALL)
-        source = f"git+{repository}.git@{config.ganlib_branch}" if repository else ""
-        install = (FROM_GIT if source else NO_ADDRESS).format(small=small, source=source) + BRING
-        self.add_code(install.rstrip(), {"tags": ["ganlib-install"]})
+        self.add_code(install(config, self.app.ganlib_wheel).rstrip(), {"tags": ["ganlib-install"]})  # type: ignore[attr-defined]
         self.add_code(CHECK.format(mode=self.mode).rstrip(), {"tags": ["ganlib-gpu-check"]})
 
     def heading(self, title: nodes.title) -> str:
@@ -249,7 +253,9 @@ class Export:
         self.references()
         self.close()
         for place, cell in enumerate(self.cells):
-            cell["id"] = f"{cell['cell_type']}-{place:03}"
+            # Colab keeps a cell's id in its metadata, Jupyter beside it.
+            cell["id"] = cell["metadata"]["id"] = f"{cell['cell_type']}-{place:03}"
+        link_cells(self.cells)
         metadata: dict[str, Any] = {
             "colab": {"provenance": [], "toc_visible": True},
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -259,6 +265,42 @@ class Export:
             metadata |= {"accelerator": "GPU"}
             metadata["colab"]["gpuType"] = "T4"
         return {"cells": self.cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+def link_cells(cells: list[dict[str, Any]]) -> None:
+    """Make links within the notebook lead to cells: ``#scrollTo=ID``, which is all that Colab follows.
+
+    Elsewhere the same address is an anchor in that cell.
+    """
+    texts = [cell for cell in cells if cell["cell_type"] == "markdown"]
+    homes = {name: cell["id"] for cell in texts for name in ANCHOR.findall(cell["source"])}
+    for cell in texts:
+        before, *rest = ANCHOR.split(cell["source"])  # text and names of anchors in turns
+        here = f'<a id="scrollTo={cell["id"]}"></a>' if rest else ""
+        cell["source"] = LINK.sub(
+            lambda match: f"](#scrollTo={homes[match[1]]})" if match[1] in homes else match[0],
+            before + here + "".join(rest[1::2]),
+        )
+
+
+def install(config: Config, wheel: Wheel | None) -> str:
+    """The install cell."""
+    small, name = json.dumps(SMALL), wheel.name if wheel else "ganlib-*.whl"
+    published = addresses.raw(config.ganlib_repository, config.ganlib_notebooks_branch)
+    if published and wheel:
+        results = addresses.raw(config.ganlib_repository, config.ganlib_branch)
+        found = PUBLISHED.format(wheel=f"{published}/{addresses.FOLDER}/{wheel.place}", results=results)
+    else:
+        clone = f"a clone of {config.ganlib_repository or 'the repository of the book'}"
+        found = BESIDE.format(wheel=name, clone=clone, folder=addresses.FOLDER)
+    return START.format(small=small) + found + BRING
+
+
+def bring_wheel(app: Sphinx) -> None:
+    """Build ganlib's wheel beside the notebooks, where the book's source has ganlib."""
+    app.ganlib_wheel = None  # type: ignore[attr-defined]
+    if app.builder.name in ("html", "dirhtml") and Path(app.srcdir, "ganlib", "__init__.py").is_file():
+        app.ganlib_wheel = build_wheel(Path(app.srcdir), Path(app.outdir, addresses.FOLDER))  # type: ignore[attr-defined]
 
 
 def configure(app: Sphinx, config: Config) -> None:
@@ -334,6 +376,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("ganlib_notebooks_branch", "notebooks", "html", str)
     app.add_config_value("ganlib_book", "", "html", str)
     app.connect("config-inited", configure)
+    app.connect("builder-inited", bring_wheel)
     app.connect("env-check-consistency", check_names)
     # After sphinx_book_theme has made its list of buttons.
     app.connect("html-page-context", on_page, priority=900)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import notebook_addresses as addresses
 from docutils import nodes
 from markdown_latex import display, inline
 from sphinx.locale import admonitionlabels
@@ -94,7 +95,7 @@ class Writer:
     builder : the HTML builder; its environment knows the numbers.
     document : the page's doctree, resolved for that builder.
     docname : the page's name.
-    book : address of the published book with a slash at its end; "" where it is not known, and links to it are text.
+    book : address of the published book with a slash at its end; "" where it is not known.
     picture : gives the address to write for an image's path.
     macros : LaTeX macros, name to body or (body, number of arguments), as in MathJax's configuration.
     """
@@ -147,10 +148,10 @@ class Writer:
         uri: str = node.get("refuri", "")
         if re.match(r"(https?|mailto):", uri):
             return uri
-        if not uri or not self.book or re.match(r"\w+:", uri):
+        if not uri or re.match(r"\w+:", uri):
             return ""
         page = self.builder.get_target_uri(self.docname)
-        return self.book + posixpath.normpath(posixpath.join(posixpath.dirname(page), uri))
+        return addresses.page(self.book, posixpath.normpath(posixpath.join(posixpath.dirname(page), uri)))
 
     def anchors(self, node: nodes.Element) -> str:
         """The anchors that links of this notebook expect at ``node``."""
