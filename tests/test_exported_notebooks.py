@@ -1,8 +1,5 @@
-"""The notebooks a Colab reader opens: those of the built book, read through, and in part executed.
+"""The notebooks a Colab reader opens: those of the built book, read through. test_colab.py executes them.
 
-Their chapters' cells are those of the pages, which the build executes in an empty folder, in a kernel that has ganlib
-but refuses the book's tools (book/execute.py, tests/test_build.py). Executed here is what may go another way on Colab:
-what comes before those cells, and the chapters that read committed results.
 Without a built book (`make book`) the tests skip, and say so. GANLIB_TEST_PAGES names another folder of built pages,
 and GANLIB_TEST_SOURCE the folder of their sources.
 """
@@ -12,13 +9,11 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
-from execute import kernel_environment
 
 SOURCE = Path(os.environ.get("GANLIB_TEST_SOURCE", Path(__file__).resolve().parents[1]))
 FOLDER = Path(os.environ.get("GANLIB_TEST_PAGES", SOURCE / "_build" / "html")) / "_notebooks"
@@ -26,7 +21,6 @@ TOC = yaml.safe_load((SOURCE / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.M | re.S)
 CHAPTERS = [page for page in PAGES if CELL.search((SOURCE / f"{page}.md").read_text(encoding="utf-8"))]
-SECONDS = 600  # a cell, as in _config.yml
 OURS = 3  # what this is, the install cell, the GPU check
 MACROS = yaml.safe_load((SOURCE / "_config.yml").read_text())["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
 
@@ -99,7 +93,7 @@ def test_it_opens_with_what_it_is_the_install_cell_and_the_check(page: str) -> N
     first, install, check = exported(page).cells[:OURS]
     assert first.cell_type == "markdown"
     assert first.source.startswith("# ")
-    assert f"{page}.html" in first.source
+    assert f"{page}.html)" in first.source
     assert install.metadata["tags"] == ["ganlib-install"]
     assert "pip install" in install.source
     small = re.search(r"\[([^\]]*)\]", install.source)
@@ -143,9 +137,13 @@ def test_every_link_leads_somewhere(page: str) -> None:
     _, rest = formulas(text)
     anchors = re.findall(r'<a id="([^"]+)">', rest)
     assert len(anchors) == len(set(anchors))
+    ids = {cell.metadata["id"] for cell in exported(page).cells}
     for target in re.findall(r"\]\(([^)\s]*)\)", rest):
         if target.startswith("#"):
             assert target[1:] in anchors, target
+            assert target.removeprefix("#scrollTo=") in ids, target  # the one form that Colab follows
+        elif target.startswith("../"):  # the book's address is not known: within the built book
+            assert (FOLDER / target.partition("#")[0]).is_file(), target
         else:
             assert re.match(r"https?://[\w.-]+\.\w+|data:image/", target), target
 
@@ -193,46 +191,3 @@ def test_nothing_forces_the_cpu_where_there_is_a_gpu(page: str) -> None:
     assert setups
     assert not any(call.args or call.keywords for call in setups)
     assert not re.search(r"GANLIB_DEVICE|CUDA_VISIBLE_DEVICES|set_default_device", code)
-
-
-# Executed. The build runs each chapter's cells as on Colab, but for the checkout around them (book/execute.py).
-
-
-@pytest.fixture
-def execute(tmp_path: Path) -> Callable[[list[str]], list[str]]:
-    """Executes cells in an empty folder outside the checkout, without the book's tools; returns what each printed."""
-    nbclient = pytest.importorskip("nbclient")
-    variables = kernel_environment(tmp_path / "profile")
-    folder = tmp_path / "empty"
-    folder.mkdir()
-
-    def run(cells: list[str]) -> list[str]:
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
-        client = nbclient.NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}})
-        client.execute(env=variables)  # a cell that raises raises here, with its traceback
-        return ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
-
-    return run
-
-
-def code(page: str) -> list[str]:
-    """The code cells of the exported notebook of a page."""
-    return [cell.source for cell in exported(page).cells if cell.cell_type == "code"]
-
-
-def test_what_comes_before_the_chapter_runs(execute: Callable[[list[str]], list[str]]) -> None:
-    """Every install cell and every GPU check there is, before the first cell of a chapter."""
-    starts = {tuple(cells[: OURS - 1]): cells[OURS - 1] for cells in map(code, CHAPTERS)}
-    for before, first in starts.items():
-        installed, checked, _ = execute([*before, first])
-        assert "ganlib is here" in installed
-        assert re.search(r"GPU", checked)
-        assert "This chapter" in checked
-
-
-@pytest.mark.parametrize(
-    "page", [page for page in CHAPTERS if any("committed" in code for _, code in source_cells(page))]
-)
-def test_what_reads_committed_results_runs_without_them(page: str, execute: Callable[[list[str]], list[str]]) -> None:
-    """Other cells do the same inside and outside a checkout."""
-    assert any("is part of the book's checkout" in printed for printed in execute(code(page)))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,11 +22,13 @@ if TYPE_CHECKING:
 HTML, UNTESTABLE = pages.built()
 
 
-def views_of(name: str) -> list[View]:
-    """The views a page is tested in: all; of many listings of source code, alike but for the code, one view each."""
-    if name.startswith("_modules/"):
-        return [(View("light", "phone"), View("dark", "desktop"))[zlib.crc32(name.encode()) % 2]]
-    return VIEWS
+def names_of(html: Path) -> list[str]:
+    """Every page; of the listings of source code, alike but for the code, the shortest and the longest."""
+    names = pages.page_names(html)
+    listings = sorted(
+        (n for n in names if n.startswith("_modules/ganlib")), key=lambda n: (html / f"{n}.html").stat().st_size
+    )
+    return [name for name in names if name not in listings[1:-1]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -37,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if UNTESTABLE:
         metafunc.parametrize("opened, view", [("none", None)], indirect=["opened"], ids=["no book"])
         return
-    pairs = [(name, view) for name in pages.page_names(HTML) for view in views_of(name)]
+    pairs = [(name, view) for name in names_of(HTML) for view in VIEWS]
     ids = [f"{name}-{view}" for name, view in pairs]
     metafunc.parametrize("opened, view", pairs, indirect=["opened"], ids=ids, scope="package")
 
@@ -93,7 +94,7 @@ def opened(request: pytest.FixtureRequest, site: str, browser: Browser) -> Itera
     """A page of the book open in all views at once: they load side by side."""
     with contextlib.ExitStack() as stack:
         visits = {}
-        for view in views_of(request.param):
+        for view in VIEWS:
             context, record = pages.new_context(browser, view)
             stack.callback(context.close)
             visits[view] = Visit(request.param, view, context.new_page(), record)
