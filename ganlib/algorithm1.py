@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from ganlib import randomness
+from ganlib import players, randomness
 from ganlib.losses import discriminator_loss, generator_loss
 from ganlib.randomness import Randomness
+from ganlib.watch import Watch
 
 
 class Source(Protocol):
@@ -35,6 +37,7 @@ class Report:
     iteration : iterations done, from 1. An iteration is k minibatches for D and one for G, not an epoch.
     d_loss, g_loss : nats, as minimised. With the reduction "sum", -d_loss estimates V(D, G).
     d_real, d_fake : mean D(x) and mean D(G(z)) in [0, 1], in the last of D's k steps, before its update.
+    remark : mostly empty; once, in words, that D has won, or that G or both have stopped learning (`ganlib.watch`).
     """
 
     iteration: int
@@ -42,15 +45,20 @@ class Report:
     g_loss: float
     d_real: float
     d_fake: float
+    remark: str = field(default="", compare=False, repr=False, kw_only=True)
+
+    def __str__(self) -> str:
+        return f"{self!r}\n{self.remark}" if self.remark else repr(self)
 
 
 @dataclass
 class Game:
     """The two players, what they are shown and how they learn.
 
-    generator, discriminator : G maps latents (m, dim) to data; D maps data to logits (m,).
+    generator, discriminator : G maps latents (m, dim) to data; D maps data to logits (m,). A D whose ``batch_axis`` is
+        1 stands for nets side by side: all shapes then begin with their number, and each has a loss of its own.
     data, latent : where minibatches of x ~ p_data and z ~ p_z come from, on the networks' device.
-    d_optimiser, g_optimiser : torch optimisers over the two networks' parameters.
+    d_optimiser, g_optimiser : torch optimisers over the two networks' parameters, each over exactly its own net's.
     k, m : discriminator steps per iteration, minibatch size.
     loss : the generator's, "non-saturating" (as in the paper's experiments) or "minimax" (as Algorithm 1 prints it).
     reduction : factor 1/2 in D's loss or not, see `ganlib.losses.discriminator_loss`.
@@ -58,7 +66,8 @@ class Game:
     Raises
     ------
     ValueError
-        If k or m is not positive, or the loss or the reduction is unknown.
+        If k or m is not positive, the loss or the reduction is unknown, or an optimiser does not hold exactly its own
+        net's parameters (`ganlib.players.check_optimiser`).
     """
 
     generator: nn.Module
@@ -78,13 +87,23 @@ class Game:
                 raise ValueError(f"{name} is {count}; it must be at least 1")
         if self.reduction not in ("sum", "mean"):
             raise ValueError(f"reduction is {self.reduction!r}; use 'sum' (-V as printed) or 'mean' (the factor 1/2)")
+        self.d_loss: Callable[[Tensor, Tensor], Tensor] = partial(discriminator_loss, reduction=self.reduction)
         self.g_loss = generator_loss(self.loss)
+        if _batch_axis(self.discriminator):
+            self.d_loss, self.g_loss = torch.vmap(self.d_loss), torch.vmap(self.g_loss)
+        players.check_optimiser("d_optimiser", self.d_optimiser, self.discriminator, self.generator)
+        players.check_optimiser("g_optimiser", self.g_optimiser, self.generator, self.discriminator)
 
 
 def iteration(game: Game, rng: Any) -> Tensor:
     """One iteration of Algorithm 1: k steps for the discriminator, then one for the generator.
 
     ``rng`` goes to the sources. Returns D's loss, G's loss, mean D(x) and mean D(G(z)), shape (4,), without waiting.
+
+    Raises
+    ------
+    ValueError
+        Before the first step, if D's logits are not one a sample or G's output has another shape than the data.
     """
     G, D, m = game.generator, game.discriminator, game.m
 
@@ -94,7 +113,7 @@ def iteration(game: Game, rng: Any) -> Tensor:
         with torch.no_grad():
             fake = G(z)
         real_logits, fake_logits = _logits(D, x, fake)
-        d_loss = discriminator_loss(real_logits, fake_logits, game.reduction)
+        d_loss = game.d_loss(real_logits, fake_logits)
         _descend(game.d_optimiser, d_loss)  # D's loss is -V, so this ascends V
 
     z = game.latent.minibatch(m, rng)  # one step for G, on a fresh minibatch of noise
@@ -108,14 +127,14 @@ def iteration(game: Game, rng: Any) -> Tensor:
 def simultaneous_iteration(game: Game, rng: Any) -> Tensor:
     """The original code's iteration: one pass, and both networks step from the same parameters (k is 1).
 
-    G is trained on the minibatch D is trained on, against D as it was before its step. Arguments and result are those
-    of `iteration`.
+    G is trained on the minibatch D is trained on, against D as it was before its step. Arguments, result and errors are
+    those of `iteration`.
     """
     G, D, m = game.generator, game.discriminator, game.m
     z = game.latent.minibatch(m, rng)
     x = game.data.minibatch(m, rng)
     real_logits, fake_logits = _logits(D, x, G(z))
-    d_loss = discriminator_loss(real_logits, fake_logits, game.reduction)
+    d_loss = game.d_loss(real_logits, fake_logits)
     g_loss = game.g_loss(fake_logits)
     for optimiser, loss in ((game.d_optimiser, d_loss), (game.g_optimiser, g_loss)):
         loss.sum().backward(inputs=_without_gradients(optimiser), retain_graph=loss is d_loss)
@@ -148,7 +167,7 @@ def algorithm1(
     ----------
     generator, discriminator : G maps latents (m, dim) to data; D maps data to logits (m,). On one device.
     data, latent : where minibatches of x ~ p_data and z ~ p_z come from, on the networks' device.
-    d_optimiser, g_optimiser : torch optimisers over the two networks' parameters.
+    d_optimiser, g_optimiser : torch optimisers over the two networks' parameters, each over exactly its own net's.
     iterations : generator steps to make; each follows ``k`` discriminator steps.
     k, m : discriminator steps per iteration, minibatch size.
     loss : the generator's, "non-saturating" (as in the paper's experiments) or "minimax" (as Algorithm 1 prints it).
@@ -166,7 +185,10 @@ def algorithm1(
     Raises
     ------
     ValueError
-        If a count is not positive, the loss is unknown or the networks are on different devices.
+        At once, if a count is not positive, the loss is unknown, an optimiser does not hold exactly its own net's
+        parameters or the networks are on different devices. When the first report is asked for, before the first step,
+        if D's logits are not one a sample, D ends in a sigmoid, or G's output has another shape or range than the data
+        (`ganlib.players.check_minibatch`).
     FloatingPointError
         At the report after D's or G's loss stopped being finite; the message names the iterations it lies between.
     """
@@ -179,7 +201,7 @@ def algorithm1(
         raise ValueError(f"the generator is on {next(generator.parameters()).device}, the discriminator on {device}")
 
     def run() -> Iterator[Report]:
-        random = Randomness([seed], device)
+        random, watch = Randomness([seed], device), Watch(game, iterations)
         with tqdm(total=iterations, disable=not progress, desc="Algorithm 1") as bar:
             for start in range(0, iterations, every):
                 stop = min(start + every, iterations)
@@ -188,6 +210,8 @@ def algorithm1(
                     for done in range(start, stop):
                         if schedule is not None:
                             schedule(done)
+                        if done == 0:
+                            players.look(game, random.generators[0])
                         statistics = statistics + iteration(game, random.generators[0])
                         bar.update()
                 means = (statistics / (stop - start)).reshape(4, -1).mean(1).tolist()
@@ -196,20 +220,28 @@ def algorithm1(
                         f"a loss stopped being finite between iterations {start + 1} and {stop} "
                         f"(D's {means[0]}, G's {means[1]}): lower the learning rate"
                     )
-                yield Report(stop, *means)
+                (report,) = watch.remarked([Report(stop, *means)])
+                yield report
 
     return run()
 
 
 def _logits(discriminator: nn.Module, x: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """D's logits on real and on generated samples, in one pass where the net says that samples do not meet in it."""
+    axis = _batch_axis(discriminator)
+    players.check_samples(x, fake)
     if not getattr(discriminator, "per_sample", False):  # batch normalisation: every kind its own minibatch
-        return discriminator(x), discriminator(fake)
-    run = randomness.current()
+        return players.one_a_sample(discriminator(x), x, axis), players.one_a_sample(discriminator(fake), fake, axis)
+    run, both = randomness.current(), torch.cat([x, fake], axis)
     with run.in_parts(2) if run is not None else nullcontext():
-        logits = discriminator(torch.cat([x, fake], getattr(discriminator, "batch_axis", 0)))
+        logits = players.one_a_sample(discriminator(both), both, axis)
     real_logits, fake_logits = logits.chunk(2, -1)
     return real_logits, fake_logits
+
+
+def _batch_axis(discriminator: nn.Module) -> int:
+    """The axis of the m samples: 0, or 1 where nets are side by side and axis 0 counts them."""
+    return int(getattr(discriminator, "batch_axis", 0))
 
 
 def _statistics(d_loss: Tensor, g_loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -130,6 +130,12 @@ def to_unit(run: Run, samples: Tensor) -> Tensor:
     return (images / 2 + 0.5 if run.preprocessing == "tanh" else images).clamp(0, 1)
 
 
+def remark(found: Mapping[str, Any]) -> str:
+    """What is to be said beside the figures of an `evaluate`: that a Parzen width is at an end of its grid, or ""."""
+    sigmas = found["details"].get("sigmas")
+    return parzen.end_of_grid(found["figures"]["sigma"]["value"], sigmas) if sigmas else ""
+
+
 def across_seeds(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Mean and standard deviation of each figure over evaluations, one a training seed.
 

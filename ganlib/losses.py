@@ -19,19 +19,19 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, reduction: str 
 
     Parameters
     ----------
-    real_logits, fake_logits : (..., m), finite; averaged over the last axis.
+    real_logits, fake_logits : (m,), one a sample, finite. For nets side by side, ``torch.vmap`` this function.
     reduction : "sum" of the two means, which is -V(D, G) as printed, or their "mean", with the factor 1/2 of the
         original code. At the equilibrium D = 1/2 the first is log 4 = 1.386, the second log 2 = 0.693.
 
     Returns
     -------
     Tensor
-        (...), a scalar for one minibatch, in nats, >= 0.
+        Scalar, in nats, >= 0.
 
     Raises
     ------
     ValueError
-        If ``reduction`` is neither name.
+        If logits are not one a sample, or ``reduction`` is neither name.
 
     Examples
     --------
@@ -42,14 +42,19 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, reduction: str 
     """
     if reduction not in ("sum", "mean"):
         raise ValueError(f"reduction is {reduction!r}; use 'sum' (-V as printed) or 'mean' (the factor 1/2)")
-    loss = softplus(-real_logits).mean(-1) + softplus(fake_logits).mean(-1)
+    loss = softplus(-_one_a_sample(real_logits)).mean(-1) + softplus(_one_a_sample(fake_logits)).mean(-1)
     return loss / 2 if reduction == "mean" else loss
 
 
 def minimax(fake_logits: Tensor) -> Tensor:
     """The generator's side of equation 1, mean log(1 - D(G(z))): to minimise; saturates when D wins.
 
-    Scalar, in nats, <= 0. Its gradient in a logit is -D, which vanishes as D(G(z)) -> 0. Section 3.
+    From logits (m,): scalar, in nats, <= 0. Its gradient in a logit is -D, which vanishes as D(G(z)) -> 0. Section 3.
+
+    Raises
+    ------
+    ValueError
+        If logits are not one a sample.
 
     Examples
     --------
@@ -59,13 +64,18 @@ def minimax(fake_logits: Tensor) -> Tensor:
     >>> round(logit.grad.item(), 6)
     -4.5e-05
     """
-    return -softplus(fake_logits).mean(-1)
+    return -softplus(_one_a_sample(fake_logits)).mean(-1)
 
 
 def non_saturating(fake_logits: Tensor) -> Tensor:
     """The loss the experiments used, -mean log D(G(z)): same fixed point, strong gradients early (section 3).
 
-    Scalar, in nats, >= 0. Its gradient in a logit is D - 1, which tends to -1 as D(G(z)) -> 0.
+    From logits (m,): scalar, in nats, >= 0. Its gradient in a logit is D - 1, which tends to -1 as D(G(z)) -> 0.
+
+    Raises
+    ------
+    ValueError
+        If logits are not one a sample.
 
     Examples
     --------
@@ -75,7 +85,7 @@ def non_saturating(fake_logits: Tensor) -> Tensor:
     >>> round(logit.grad.item(), 4)
     -1.0
     """
-    return softplus(-fake_logits).mean(-1)
+    return softplus(-_one_a_sample(fake_logits)).mean(-1)
 
 
 GENERATOR_LOSSES: dict[str, GeneratorLoss] = {"minimax": minimax, "non-saturating": non_saturating}
@@ -93,3 +103,13 @@ def generator_loss(name: str) -> GeneratorLoss:
         return GENERATOR_LOSSES[name]
     except KeyError:
         raise ValueError(f"no generator loss {name!r}; there are {', '.join(GENERATOR_LOSSES)}") from None
+
+
+def _one_a_sample(logits: Tensor) -> Tensor:
+    """The logits, if they are (m,): (m, 1) would be m losses, whose sum is m times the mean that is meant."""
+    if logits.ndim != 1 or not len(logits):
+        raise ValueError(
+            f"logits have shape {tuple(logits.shape)}; a loss takes one a sample, (m,): give D one output unit, and "
+            "flatten its output"
+        )
+    return logits

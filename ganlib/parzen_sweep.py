@@ -18,7 +18,7 @@ from ganlib import data, runs
 from ganlib.evaluation import VALIDATION_IMAGES, to_unit
 from ganlib.images import Images
 from ganlib.metrics.kmeans import kmeans
-from ganlib.metrics.parzen import PAPER_SIGMAS, log_likelihoods
+from ganlib.metrics.parzen import PAPER_SIGMAS, end_of_grid, log_likelihoods
 from ganlib.runs import Run
 from ganlib.sampling import sample
 from ganlib.training import Diverged
@@ -88,6 +88,13 @@ def sweep(
             }
         )
     return {"sigmas": list(sigmas), "valid": len(valid), "test": len(test), "sets": sets}
+
+
+def remarks(found: Mapping[str, Any]) -> list[str]:
+    """What is to be said beside the scores of a `sweep`: which sets' chosen widths are at an end of those tried."""
+    sigmas = found["sigmas"]
+    said = [(each["name"], end_of_grid(sigmas[each["chosen"]], sigmas)) for each in found["sets"]]
+    return [f"{name}: {says}" for name, says in said if says]
 
 
 def sweep_run(run: Run, generator: torch.nn.Module, n: int = 10_000) -> tuple[dict[str, Any], list[Images]]:

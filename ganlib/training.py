@@ -22,6 +22,7 @@ from ganlib.ensemble import Ensemble, ManySeeds
 from ganlib.graphs import Captured
 from ganlib.randomness import Randomness
 from ganlib.runs import Run
+from ganlib.watch import Watch
 
 
 class Diverged(FloatingPointError):
@@ -77,6 +78,7 @@ class Training:
         self.generator, self.discriminator = (self._net(list(nets)) for nets in zip(*pairs, strict=True))
         captured = self.device.type == "cuda" and graph is not False and self.processes.world == 1
         self.game = self._game(captured)
+        self.watch = Watch(self.game, run.iterations, len(self.seeds) if self.many else 0)
         self.schedule = optimisers.schedule(run, self.game.d_optimiser, self.game.g_optimiser)
         self.iteration = self.reported = 0
         self.statistics = torch.zeros(4, *[len(self.seeds)] * self.many, device=self.device)
@@ -148,6 +150,7 @@ class Training:
             If the state has other tensors than this run; nothing is changed then.
         """
         state.put(self, saved)
+        self.watch.begin(self.iteration)
         if isinstance(self._iterate, Captured):
             self._iterate.forget()  # its kernels write to the optimisers' old tensors
 
@@ -226,7 +229,7 @@ class Training:
         rows = self._means()
         self.statistics.zero_()
         self.reported = self.iteration
-        return [Report(self.iteration, *row) for row in rows]
+        return self.watch.remarked([Report(self.iteration, *row) for row in rows])
 
     def _means(self) -> list[list[float]]:
         means = distributed.mean(self.statistics / max(self.iteration - self.reported, 1))

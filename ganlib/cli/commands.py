@@ -105,6 +105,8 @@ def evaluate(args: argparse.Namespace) -> None:
     for seed, each in found.items():
         for name, figure in each["figures"].items():
             print(f"seed {seed}: {name} {_shown(figure)}")
+        if says := evaluation.remark(each):
+            print(f"seed {seed}: {says}")
     for name, each in across.items():
         if each["n"] > 1:
             spread = f"standard deviation {each['standard_deviation']:.4g} over {each['n']} seeds"
@@ -131,6 +133,8 @@ def sweep(args: argparse.Namespace) -> None:
         **found,
     }
     print(provenance.write_results(args.out, results))
+    for says in parzen_sweep.remarks(found):
+        print(f"warning: {says}", file=sys.stderr)
 
 
 def _open(args: argparse.Namespace) -> Trained:

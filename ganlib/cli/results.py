@@ -108,6 +108,7 @@ def reproduce(args: argparse.Namespace) -> None:
         },
     }
     print(provenance.write_results(path, results))
+    _remark(results)
 
 
 def combine(args: argparse.Namespace) -> None:
@@ -142,6 +143,7 @@ def combine(args: argparse.Namespace) -> None:
     for name, content in files.items():
         provenance.write(args.results.with_name(name), content)
     print(provenance.write_results(args.results, found))
+    _remark(found)
 
 
 def study(args: argparse.Namespace) -> None:
@@ -174,6 +176,14 @@ def study(args: argparse.Namespace) -> None:
         files[name] = {"sha256": hashlib.sha256(content).hexdigest()}
     results = described | {"inputs": outcome.inputs, "figures": outcome.figures, "files": files}
     print(provenance.write_results(path, results))
+
+
+def _remark(results: dict[str, Any]) -> None:
+    """Say on stderr what is to be said beside a result's figures."""
+    for what, by_seed in (("", results["figures_by_seed"]), (", averaged", results["averaged"]["by_seed"])):
+        for seed, each in by_seed.items():
+            if says := evaluation.remark(each):
+                print(f"warning: {results['run']}, seed {seed}{what}: {says}", file=sys.stderr)
 
 
 def _check_snapshots(folder: Path, kept: Path, run: Run, seeds: tuple[int, ...]) -> None:

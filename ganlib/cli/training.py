@@ -56,12 +56,22 @@ def train_to_the_end(
         with _progress(run, training.seeds, start, say) as show:
             for reports in runner.reports():
                 show(reports)
+                if processes.first:
+                    _remark(run, training.seeds, reports)
                 if log:
                     log(reports)
     except (Diverged, OutOfMemory) as error:
         kept = f"the checkpoint of iteration {runner.saved} is kept" if runner.saved else "no checkpoint was made yet"
         raise Stop(DIVERGED if isinstance(error, Diverged) else MEMORY, f"{error}; {kept}") from error
     return runner, start
+
+
+def _remark(run: Run, seeds: Sequence[int], reports: list[Report]) -> None:
+    """Say what a run's reports remark on, on stderr, --quiet or not: a line for the seeds that it is true of."""
+    for remark in dict.fromkeys(report.remark for report in reports if report.remark):
+        its = [str(seed) for seed, report in zip(seeds, reports, strict=True) if report.remark == remark]
+        who = f", seed {its[0]}" if len(its) == 1 else f", seeds {', '.join(its)}"
+        tqdm.write(f"warning: {run.name}{who}, iteration {reports[0].iteration}: {remark}", file=sys.stderr)
 
 
 @contextmanager

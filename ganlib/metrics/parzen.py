@@ -11,6 +11,7 @@ All log densities are in nats, with respect to the units of the data (pixels in 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +33,7 @@ class ParzenResult:
     sigma : the chosen width; sigmas, sweep : every width tried and its mean log-likelihood on the validation images.
     mean, standard_error : over the test images, nats; the second is std / sqrt(number of test images).
     samples, valid, test : how many images of each kind.
+    samples_range, images_range : smallest and largest value of the samples, and of the images of both kinds.
     """
 
     sigma: float
@@ -42,12 +44,48 @@ class ParzenResult:
     samples: int
     valid: int
     test: int
+    samples_range: tuple[float, float] = (0.0, 1.0)
+    images_range: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def remark(self) -> str:
+        """What is to be said of a width at an end of those tried, with the ranges of the data; "" of one between."""
+        found = end_of_grid(self.sigma, self.sigmas)
+        samples, images = (f"[{low:.4g}, {high:.4g}]" for low, high in (self.samples_range, self.images_range))
+        return f"{found} Here samples lie in {samples}, images in {images}." if found else ""
 
     def __str__(self) -> str:
         return (
             f"{self.mean:.1f} +- {self.standard_error:.1f} nats (sigma {self.sigma:.3f}; {self.samples:,} samples, "
             f"{self.test:,} test images; +- is the standard error over test images)"
+            f"{self.remark and f'. {self.remark}'}"
         )
+
+
+def end_of_grid(sigma: float, sigmas: Sequence[float]) -> str:
+    """What is to be said of a chosen width that is the smallest or the largest of those tried; "" where neither.
+
+    Of a single width nothing is said: nothing was chosen.
+
+    Examples
+    --------
+    >>> end_of_grid(1.0, (0.1, 1.0)).partition(":")[0]
+    'sigma 1 is the largest of the 2 widths tried, and a larger one may score higher'
+    >>> end_of_grid(0.3, (0.1, 0.3, 1.0))
+    ''
+    """
+    if len(sigmas) < 2 or min(sigmas) < sigma < max(sigmas):
+        return ""
+    tried = f"of the {len(sigmas)} widths tried"
+    if sigma == max(sigmas):
+        return (
+            f"sigma {sigma:.4g} is the largest {tried}, and a larger one may score higher: mostly samples and images "
+            "have two ranges, such as [-1, 1] and [0, 1], or both 0 to 255. Scale them to [0, 1], or try larger widths."
+        )
+    return (
+        f"sigma {sigma:.4g} is the smallest {tried}, and a smaller one may score higher: the samples are as near to "
+        "the images as copies of them, or both have a range far below [0, 1]. Look at both, or try smaller widths."
+    )
 
 
 def log_likelihoods(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] | list[float]) -> Tensor:
@@ -114,7 +152,8 @@ def evaluate(
     _check(samples, test, sigmas)  # before the sweep, which is most of the work
     sweep = log_likelihoods(samples, valid, sigmas).mean(1).tolist()
     sigma = sigmas[sweep.index(max(sweep))]
-    return _result(sigma, log_likelihoods(samples, test, [sigma])[0], sigmas, sweep, len(samples), len(valid))
+    scores = log_likelihoods(samples, test, [sigma])[0]
+    return _result(sigma, scores, sigmas, sweep, samples, valid, test)
 
 
 def evaluate_original(
@@ -141,15 +180,28 @@ def evaluate_original(
 
     sweep = [scores(valid, sigma).mean().item() for sigma in sigmas]
     sigma = sigmas[sweep.index(max(sweep))]
-    return _result(sigma, scores(test, sigma), tuple(sigmas), sweep, len(samples), len(valid))
+    return _result(sigma, scores(test, sigma), tuple(sigmas), sweep, samples, valid, test)
 
 
 def _result(
-    sigma: float, scores: Tensor, sigmas: tuple[float, ...], sweep: list[float], samples: int, valid: int
+    sigma: float,
+    scores: Tensor,
+    sigmas: tuple[float, ...],
+    sweep: list[float],
+    samples: Tensor,
+    valid: Tensor,
+    test: Tensor,
 ) -> ParzenResult:
     """The protocol's figures from the test images' log densities at the chosen width."""
     standard_error = (scores.std(correction=0) / math.sqrt(len(scores))).item()
-    return ParzenResult(sigma, scores.mean().item(), standard_error, sigmas, tuple(sweep), samples, valid, len(scores))
+    counts = len(samples), len(valid), len(test)
+    ranges = _range(samples), _range(valid, test)
+    return ParzenResult(sigma, scores.mean().item(), standard_error, sigmas, tuple(sweep), *counts, *ranges)
+
+
+def _range(*sets: Tensor) -> tuple[float, float]:
+    """The smallest and the largest value of all sets."""
+    return min(each.min().item() for each in sets), max(each.max().item() for each in sets)
 
 
 def _check(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] | list[float]) -> tuple[Tensor, Tensor]:

@@ -140,14 +140,16 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
             best = max(part, key=lambda each: each.row[2])
             generator = runs.networks(run, seed, splits["train"])[0].to(device)
             generator.load_state_dict({name: torch.from_numpy(weight) for name, weight in best.weights.items()})
-            measured = evaluation.evaluate(run, generator, splits, samples=settings.samples)["figures"]
+            evaluated = evaluation.evaluate(run, generator, splits, samples=settings.samples)
+            measured, remark = evaluated["figures"], evaluation.remark(evaluated)
             drawn = digit_features(sample(generator, runs.latent(run), settings.samples), net)
             n_is = f"samples, against {len(test):,} test images"
             distance = frechet_distance(real, drawn)
             measured["frechet"] = figure(distance, "squared units of the features", settings.samples, n_is)
             one = {"seed": seed, "iteration": best.row[0], "curve": [list(each.row) for each in part]}
             found[name]["by_seed"].append(one | {"figures": measured})
-            say(f"{name}, seed {seed}: {measured['log_likelihood']['value']:.1f} nats on the test images")
+            score = f"{measured['log_likelihood']['value']:.1f} nats on the test images"
+            say(f"{name}, seed {seed}: {score}{remark and f'. {remark}'}")
     for each in found.values():
         each["across_seeds"] = {name: _across(each["by_seed"], name) for name in ("log_likelihood", "frechet")}
     figures = {"protocol": PROTOCOL, "columns": list(COLUMNS), "by_change": found}

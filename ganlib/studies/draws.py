@@ -79,6 +79,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
             "standard_errors_over_test_images": [one.standard_error for one in found],
             "sigmas": [one.sigma for one in found],
         }
-        say(f"{each.name}: {mean:.1f} nats, standard deviation over {counted} {spread:.2f}")
+        remarks = [f". {one.remark}" for one in found if one.remark][:1]
+        say(f"{each.name}: {mean:.1f} nats, standard deviation over {counted} {spread:.2f}{''.join(remarks)}")
     figures = {"protocol": PROTOCOL, "sampling_seeds": list(seeds), "sets": sets}
     return Outcome(figures, list(splits.values()), inputs=inputs)

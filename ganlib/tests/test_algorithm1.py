@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganlib import toys
-from ganlib.algorithm1 import algorithm1
+from ganlib.algorithm1 import Game, algorithm1, iteration, simultaneous_iteration
 from ganlib.latent import Latent
 from ganlib.nets import MLP
 
@@ -79,6 +79,46 @@ def test_agrees_with_a_plain_loop_written_from_the_paper(loss, reduction, k):
     torch.testing.assert_close(weights(generator, discriminator), weights(g2, d2), atol=1e-6, rtol=1e-5)
     assert next(noise, None) is None
     assert next(real, None) is None
+
+
+class Column(nn.Module):
+    """A net whose output, one number a sample, has the shape (m, 1)."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x)[:, None]
+
+
+def test_a_step_of_rate_one_on_a_hundred_samples_is_the_gradient_of_the_mean():
+    """And not a hundred times that, which is what logits of shape (m, 1) gave, with the same reported loss."""
+    torch.manual_seed(0)
+    generator, discriminator = MLP((2, 8, 1), squeeze=False), MLP((1, 8, 1))
+    d2 = copy.deepcopy(discriminator)
+    data, latent = Counting(DATA), Counting(LATENT)
+    with torch.no_grad():
+        fake = generator(next(iter_of(LATENT, 100)))
+    (report,) = algorithm1(generator, discriminator, data, latent, **optimisers(generator, discriminator, lr=1.0),
+                           iterations=1, m=100)  # fmt: skip
+    on_real, on_fake = d2(data.drawn[0]), d2(fake)
+    v = sum(math.log(1 / (1 + math.exp(-t))) for t in on_real.tolist()) / 100
+    v += sum(math.log(1 - 1 / (1 + math.exp(-t))) for t in on_fake.tolist()) / 100
+    assert report.d_loss == pytest.approx(-v, rel=1e-5)
+    objective = (on_real.sigmoid().log().sum() + (1 - on_fake.sigmoid()).log().sum()) / 100
+    up = torch.cat([g.flatten() for g in torch.autograd.grad(objective, list(d2.parameters()))])
+    torch.testing.assert_close(weights(discriminator) - weights(d2), up, atol=1e-5, rtol=1e-4)
+
+    with pytest.raises(ValueError, match=r"shape \(100, 1\) for 100 samples"):
+        list(algorithm1(generator, column := Column(d2), DATA, LATENT, **optimisers(generator, column), iterations=1))
+
+
+def iter_of(source, m):
+    """The minibatches that a run of seed 0 draws first from a source."""
+    rng = torch.Generator().manual_seed(0)
+    while True:
+        yield source.minibatch(m, rng)
 
 
 def test_draws_k_fresh_minibatches_for_d_and_one_of_noise_for_g():
@@ -220,6 +260,82 @@ def test_bad_settings_are_refused_before_any_work(settings, says):
     with pytest.raises(ValueError, match=says):
         algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator),
                    **{"iterations": 1, **settings})  # fmt: skip
+
+
+@pytest.mark.parametrize("step", [iteration, simultaneous_iteration])
+@pytest.mark.parametrize("per_sample", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        (lambda t: t[:, None], r"\(8, 1\)|\(16, 1\)"),
+        (lambda t: t[:, None].expand(-1, 3), r"\(8, 3\)|\(16, 3\)"),
+        (lambda t: t.mean(), r"shape \(\)"),
+        (lambda t: t.repeat(2), r"\(16,\)|\(32,\)"),
+        (lambda t: (t, t), "shape tuple"),
+    ],
+)
+def test_an_iteration_refuses_logits_that_are_not_one_a_sample_before_any_step(step, per_sample, shape, says):
+    class Shaped(MLP):
+        def forward(self, x):
+            return shape(super().forward(x))
+
+    Shaped.per_sample = per_sample
+    torch.manual_seed(0)
+    generator, discriminator = MLP((2, 8, 1), squeeze=False), Shaped((1, 8, 1))
+    adam = [torch.optim.Adam(net.parameters()) for net in (discriminator, generator)]
+    game = Game(generator, discriminator, DATA, LATENT, *adam, m=8)
+    before = weights(generator, discriminator)
+    with pytest.raises(ValueError, match=says):
+        step(game, torch.Generator())
+    assert torch.equal(weights(generator, discriminator), before)
+    assert all(not optimiser.state for optimiser in adam)
+
+
+@pytest.mark.parametrize("step", [iteration, simultaneous_iteration])
+def test_an_iteration_refuses_a_generator_of_another_shape(step):
+    generator, discriminator = MLP((2, 8, 1)), MLP((1, 8, 1))  # G gives (m,), and D is asked for (m, 1)
+    sgd = [torch.optim.SGD(net.parameters(), 1.0) for net in (discriminator, generator)]
+    game = Game(generator, discriminator, DATA, LATENT, *sgd, m=8)
+    before = weights(generator, discriminator)
+    with pytest.raises(ValueError, match=r"G's output has shape \(8,\), the data \(8, 1\)"):
+        step(game, torch.Generator())
+    assert torch.equal(weights(generator, discriminator), before)
+
+
+def test_nets_side_by_side_have_a_loss_each():
+    """A D that says where its samples are counted: axis 0 then counts nets, and each one trains as it would alone."""
+
+    class Side(nn.Module):
+        batch_axis = 1
+
+        def __init__(self, nets):
+            super().__init__()
+            self.nets = nn.ModuleList(nets)
+
+        def forward(self, x):
+            return torch.stack([net(part) for net, part in zip(self.nets, x, strict=True)])
+
+    class Both:
+        def __init__(self, source):
+            self.source = source
+
+        def minibatch(self, m, rng):
+            return self.source.minibatch(2 * m, rng).unflatten(0, (2, m))
+
+    torch.manual_seed(0)
+    generator = Side([MLP((2, 4, 1), squeeze=False) for _ in range(2)])
+    discriminator = Side([MLP((1, 4, 1)) for _ in range(2)])
+    alone = copy.deepcopy(discriminator.nets[1])
+    data = Counting(Both(DATA))
+    with torch.no_grad():
+        rng = torch.Generator().manual_seed(0)
+        fake = generator.nets[1](Both(LATENT).minibatch(10, rng)[1])
+    list(algorithm1(generator, discriminator, data, Both(LATENT), **optimisers(generator, discriminator, lr=1.0),
+                    iterations=1, m=10))  # fmt: skip
+    loss = -(alone(data.drawn[0][1]).sigmoid().log().mean() + (1 - alone(fake).sigmoid()).log().mean())
+    loss.backward()
+    expected = torch.cat([(p - p.grad).detach().flatten() for p in alone.parameters()])
+    torch.testing.assert_close(weights(discriminator.nets[1]), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -17,9 +17,10 @@ import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlib import checkpoint, evaluation, features, provenance, runs, studies
+from ganlib import checkpoint, evaluation, features, parzen_sweep, provenance, runs, studies
 from ganlib.cli import main
 from ganlib.cli.arguments import EPILOG, parser
+from ganlib.metrics import parzen
 from ganlib.studies.common import Outcome
 from ganlib.trained import open_trained
 
@@ -186,6 +187,59 @@ def test_train_sample_evaluate(run, tmp_path):
     code, out, _ = run("evaluate", "trained/ring8", "--samples", 200)
     assert "standard deviation" in out
     assert "+- is the standard error over samples" in out
+
+
+STILL = ["--set", "iterations=8", "--set", "every=2", "--set", "d_lr=1e-12", "--set", "g_lr=1e-12", "--set", "width=8"]
+
+
+@pytest.mark.parametrize("command", ["train", "reproduce"])
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_a_run_in_trouble_says_so_once_on_stderr_and_ends_with_0(run, command, quiet):
+    samples = ["--samples", "50"] if command == "reproduce" else []
+    code, out, err = run(command, "ring8", *STILL, "--seeds", "4,6", *quiet, *samples)
+    assert (code, out.count("\n")) == (0, 1)
+    said = [line for line in err.splitlines() if "stopped moving" in line]
+    assert len(said) == 2  # their D(G(z)) differ
+    for seed, line in zip((4, 6), said, strict=True):
+        assert line.startswith(f"warning: ring8, seed {seed}, iteration 4: G and D have stopped moving")
+        assert 'The chapter algorithm-1 explains it under "One half is not success"' in line
+
+
+def test_a_resumed_run_in_trouble_says_so_again_and_a_bar_is_not_torn(run, monkeypatch):
+    run("train", "ring8", *STILL)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    longer = [each.replace("iterations=8", "iterations=16") for each in STILL]
+    code, _, err = run("train", "ring8", *longer, "--resume")
+    assert code == 0
+    (said,) = (line for line in re.split(r"[\r\n]", err) if "stopped moving" in line)
+    assert said.startswith("warning: ring8, seed 0, iteration 16: ")
+
+
+def test_a_sound_run_has_no_warning(run):
+    assert "warning" not in run("train", "ring8", *SMALL)[2]
+
+
+def test_a_width_at_an_end_of_its_grid_is_said_beside_the_score(run, monkeypatch):
+    small = ["--set", "data=digits", "--set", "width=16", "--set", "units=8", "--set", "examples=200"]
+    monkeypatch.setattr(parzen, "PAPER_SIGMAS", (0.01, 0.02))
+    monkeypatch.setattr(parzen_sweep, "SIGMAS", (0.01, 0.02))
+    monkeypatch.setattr(parzen_sweep.sweep, "__defaults__", ((0.01, 0.02),))
+    for seed in (0, 1):
+        out = ["--out", f"run{seed}", "--results", f"{seed}.json", "--seed", seed]
+        code, _, err = run("reproduce", "mnist-paper", *small, *SMALL, "--samples", 50, "--quiet", *out)
+        says = "sigma 0.02 is the largest of the 2 widths tried"
+        assert code == 0
+        assert [line.partition(": sigma")[0] for line in err.splitlines()] == [
+            f"warning: mnist-paper, seed {seed}",
+            f"warning: mnist-paper, seed {seed}, averaged",
+        ]
+        assert err.count(says) == 2
+    assert run("combine", "0.json", "1.json", "--results", "both.json")[2].count(says) == 4
+    code, out, _ = run("evaluate", "run0", "--samples", 50)
+    assert re.search(rf"seed 0: log_likelihood .*\n.*\nseed 0: {says}", out)
+    code, _, err = run("sweep", "run0", "--samples", 50)
+    assert code == 0
+    assert f"warning: model samples: {says}" in err
 
 
 def test_a_terminal_gets_one_bar(run, monkeypatch):

@@ -1,6 +1,7 @@
 """Oracles: torch's binary cross-entropy, the paper's formulas in float64, and values computed elsewhere."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -73,3 +74,24 @@ def test_unknown_names_are_refused_with_what_there_is():
         losses.generator_loss("hinge")
     with pytest.raises(ValueError, match="'none'"):
         losses.discriminator_loss(REAL, FAKE, "none")
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (4, 1), (4, 3), (2, 4, 1)])
+@pytest.mark.parametrize("loss", [losses.minimax, losses.non_saturating])
+def test_logits_that_are_not_one_a_sample_are_refused_with_their_shape(loss, shape):
+    wrong, right = torch.zeros(shape), torch.zeros(4)
+    says = rf"shape {re.escape(str(shape))}; a loss takes one a sample"
+    with pytest.raises(ValueError, match=says):
+        loss(wrong)
+    for pair in ((wrong, right), (right, wrong)):
+        with pytest.raises(ValueError, match=says):
+            losses.discriminator_loss(*pair)
+    assert loss(right).shape == losses.discriminator_loss(right, right).shape == ()
+
+
+def test_nets_side_by_side_have_a_loss_each_under_vmap():
+    real, fake = torch.stack([REAL, REAL2]), torch.stack([FAKE, FAKE2])
+    together = torch.vmap(losses.discriminator_loss)(real, fake)
+    assert together.tolist() == [losses.discriminator_loss(*each).item() for each in zip(real, fake, strict=True)]
+    for loss in (losses.minimax, losses.non_saturating):
+        assert torch.vmap(loss)(fake).tolist() == [loss(each).item() for each in fake]

@@ -6,6 +6,7 @@ leaf it sums every kernel exactly, and that is the oracle used here.
 """
 
 import math
+import re
 
 import pytest
 import torch
@@ -99,3 +100,39 @@ def test_a_misshapen_test_set_is_refused_before_the_sweep(monkeypatch):
     monkeypatch.setattr(parzen, "log_likelihoods", lambda *_: pytest.fail("the sweep was started"))
     with pytest.raises(ValueError, match=r"\(3, 2\).*\(3, 4\)"):
         parzen.evaluate(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3, 4))
+
+
+@pytest.mark.parametrize("way", [parzen.evaluate, parzen.evaluate_original])
+@pytest.mark.parametrize(
+    ("samples", "images", "end", "ranges"),
+    [
+        (lambda x: 255 * x, lambda x: 255 * x, "largest", r"samples lie in \[0, 255\], images in \[0, 255\]"),
+        (lambda x: 2 * x - 1, lambda x: x, "largest", r"samples lie in \[-1, 1\], images in \[0, 1\]"),
+        (lambda x: x / 255, lambda x: x / 255, "smallest", r"\[0, 0.003922\], images in \[0, 0.003922\]"),
+    ],
+)
+def test_a_width_at_an_end_is_remarked_on_with_the_ranges_wherever_the_result_is_said(
+    digits, way, samples, images, end, ranges
+):
+    train, valid, test = (part[:n] for part, n in zip(digits, (40, 30, 30), strict=True))
+    result = way(samples(train), images(valid), images(test))
+    sigma = {"largest": 1, "smallest": 0.1}[end]
+    assert re.match(rf"sigma {sigma} is the {end} of the 10 widths tried, and a (larg|small)er one may", result.remark)
+    assert re.search(ranges, result.remark)
+    assert str(result).endswith(result.remark)
+    assert result.remark in f"{result}"
+
+
+def test_a_width_between_the_ends_or_the_only_one_is_not_remarked_on(digits):
+    train, valid, test = (part[:n] for part, n in zip(digits, (400, 60, 80), strict=True))
+    for sigmas in (parzen.PAPER_SIGMAS, [0.01], [1.0]):
+        result = parzen.evaluate(train, valid, test, sigmas)
+        assert result.remark == ""
+        assert str(result).endswith("+- is the standard error over test images)")
+
+
+def test_the_end_of_the_grid_is_found_in_any_order():
+    for sigmas in ((0.1, 0.5, 1.0), (1.0, 0.1, 0.5)):
+        assert "largest of the 3" in parzen.end_of_grid(1.0, sigmas)
+        assert "smallest of the 3" in parzen.end_of_grid(0.1, sigmas)
+        assert parzen.end_of_grid(0.5, sigmas) == ""

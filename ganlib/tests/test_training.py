@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganlib import algorithm1, optimisers, runs
 from ganlib.ensemble import Ensemble
-from ganlib.nets import layers
+from ganlib.nets import MLP, layers
 from ganlib.precision import has_bf16
 from ganlib.randomness import Randomness
 from ganlib.training import Diverged, OutOfMemory, Training
@@ -60,6 +60,24 @@ def test_one_seed_is_algorithm_1(name):
     else:
         assert torch.equal(weights(training), expected)
         assert [each[0] for each in reports] == its
+
+
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+@pytest.mark.parametrize("seeds", [[3], [3, 4]])
+def test_logits_that_are_not_one_a_sample_are_refused_before_any_step(monkeypatch, seeds, update):
+    class Column(MLP):
+        def forward(self, x):
+            return super().forward(x)[..., None]
+
+    run = small("ring8", update=update)
+    networks = runs.networks
+    monkeypatch.setattr(runs, "networks", lambda *args: (networks(*args)[0], Column((2, 8, 1))))
+    training = Training(run, seeds=seeds, device="cpu")
+    before = weights(training)
+    with pytest.raises(ValueError, match=r"D's logits have shape \((2, )?(16|32), 1\)"):
+        training.advance(1)
+    assert torch.equal(weights(training), before)
+    assert not any(optimiser.state for _, optimiser in training.optimisers())
 
 
 def test_simultaneous_update_is_that_of_the_original_code():
