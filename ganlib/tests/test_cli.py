@@ -108,6 +108,10 @@ def test_runs_lists_and_shows(run):
         (["train", "mnist-papr"], "did you mean mnist-paper"),
         (["train", "ring8", "--set", "latent_dimm=2"], "did you mean latent_dim"),
         (["train", "ring8", "--set", "k=two"], "k is 'two'"),
+        (
+            ["train", "dcgan-64", "--set", "data=faces"],
+            r"data is 'faces'; .*\. Your own images.* DCGAN \(book/dcgan\.md",
+        ),
         (["train", "ring8", "--set", "k=0"], "k is 0"),
         (["train", "ring8", "--set", "k"], "SETTING=VALUE"),
         (["train", "ring8", "--set", "k=1", "--set", "k=2"], "twice"),
