@@ -72,7 +72,7 @@ def test_help_imports_no_torch_and_documents_every_exit_code():
 
 def test_the_examples_in_help_are_commands():
     lines = re.findall(r"-m ganlib (.*?)(?:  +.*)?$", EPILOG, re.MULTILINE)
-    assert len(lines) == 11
+    assert len(lines) == 13
     for line in lines:
         args = parser().parse_args(shlex.split(line))
         if args.command == "study":
@@ -81,7 +81,9 @@ def test_the_examples_in_help_are_commands():
             runs.get(args.name, dict(each.split("=") for each in args.set))
 
 
-@pytest.mark.parametrize("command", ["runs", "train", "sample", "evaluate", "reproduce", "combine", "study", "sweep"])
+@pytest.mark.parametrize(
+    "command", ["runs", "train", "sample", "evaluate", "reproduce", "combine", "study", "sweep", "data"]
+)
 def test_every_command_has_help(run, command):
     code, out, err = run(command, "--help")
     assert (code, err) == (0, "")
