@@ -40,7 +40,7 @@ def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if missing:
             raise ResultsError(f"one of them is no result of reproduce: it lacks {', '.join(missing)}")
     for name in SAME:
-        if any(part[name] != parts[0][name] for part in parts):
+        if any(_compared(name, part) != _compared(name, parts[0]) for part in parts):
             there = "; ".join(f"seeds {part['seeds']}: {_differing(parts[0][name], part[name])}" for part in parts[1:])
             raise ResultsError(f"they differ in {name} ({there}); only seeds may differ")
     pretrained = parts[0].get("pretrained_sha256")
@@ -82,6 +82,13 @@ def combine(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "across_seeds": across_seeds(list(averaged.values())) if averaged else {},
         },
     }
+
+
+def _compared(name: str, part: dict[str, Any]) -> Any:
+    """What must be the same: of data, not the file that they were read from, since their hash is there."""
+    if name != "data":
+        return part[name]
+    return [{key: value for key, value in split.items() if key != "source"} for split in part[name]]
 
 
 def _differing(one: Any, other: Any) -> str:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+OWN_IMAGES = 'Your own images: see "Your own images" in the book\'s chapter DCGAN (book/dcgan.md)'
+
 
 @dataclass(frozen=True, eq=False)
 class Images:
@@ -25,6 +27,20 @@ class Images:
     size : side that images are resized to (bilinear) when they are handed out, or None to leave them.
     norm : None, or global contrast normalisation: each image's mean is subtracted and the rest scaled to this
         Euclidean norm, 55 in the paper's CIFAR-10 experiments. ``low`` and ``high`` then play no part.
+
+    Raises
+    ------
+    ValueError
+        If pixels or labels are not of those types and shapes, or a range, size or norm is impossible.
+
+    Examples
+    --------
+    One's own pictures, as uint8 of one shape; labels play no part in training:
+
+    >>> pixels = torch.randint(0, 256, (10, 3, 32, 32), dtype=torch.uint8)
+    >>> mine = Images("mine", "train", "made up", pixels, torch.zeros(10, dtype=torch.int64)).scaled(-1, 1)
+    >>> mine.minibatch(4, torch.Generator().manual_seed(0)).shape
+    torch.Size([4, 3, 32, 32])
     """
 
     name: str

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import re
-import secrets
 import shlex
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import torch
 import ganlib
 from ganlib import runs, studies
 from ganlib.device import describe
+from ganlib.files import write as write
 from ganlib.images import Images
 from ganlib.runs import Run
 from ganlib.toys import Mixture
@@ -180,22 +180,6 @@ def processor() -> str:
     if sys.platform == "darwin":
         return _output(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.machine()
     return platform.processor() or platform.machine()
-
-
-def write(path: str | Path, content: bytes) -> Path:
-    """Write a file so that it is there completely or not at all; its folder is made if it is not there."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def write_results(path: str | Path, results: Mapping[str, Any]) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from ganlib import toys
+from ganlib.images import OWN_IMAGES
 from ganlib.losses import GENERATOR_LOSSES
 from ganlib.nets.mlp import ACTIVATIONS
 from ganlib.toys import Mixture
@@ -205,7 +206,8 @@ def _check_type(run: Run, name: str, kind: str) -> None:
 def _choices(run: Run) -> Iterator[str]:
     for name, choices in CHOICES.items():
         if getattr(run, name) not in choices:
-            yield f"{name} is {getattr(run, name)!r}; use one of {', '.join(choices)}"
+            own = f". {OWN_IMAGES}" if name == "data" else ""
+            yield f"{name} is {getattr(run, name)!r}; use one of {', '.join(choices)}{own}"
 
 
 def _ranges(run: Run) -> Iterator[str]:

@@ -21,6 +21,8 @@ examples:
   python -m ganlib combine seed0.json seed1.json --results mnist-paper.json
   python -m ganlib study vae --folder book/results
   python -m ganlib sweep trained/mnist-paper --out parzen-sweep.json
+  python -m ganlib data                                  the data sets: which are here, and where
+  python -m ganlib data get mnist                        download one
 
 exit codes:
   0  done
@@ -29,7 +31,7 @@ exit codes:
   3  diverged: a loss, a weight or a sample is not finite
   4  out of memory
   5  a checkpoint or a results file was refused
-  6  data, or the package they come in, are missing
+  6  data, or the package they come in, are missing or damaged, or were not downloaded
   130  interrupted by Ctrl-C or SIGTERM; the last checkpoint is kept, and the command that resumes is printed
 Under torchrun these are the codes of the processes; torchrun itself ends with 0 or 1.
 
@@ -138,6 +140,18 @@ def parser() -> argparse.ArgumentParser:
     _trained(sweep)
     _samples(sweep)
     sweep.add_argument("--out", type=Path, default=Path("parzen-sweep.json"), help="file to write (parzen-sweep.json)")
+
+    data = command(
+        "data",
+        "list the data sets, where they are looked for and whether they are sound, or download one",
+        "`data get NAME` downloads mnist, fashion-mnist or cifar10, checks what came, and leaves alone what is sound.",
+    )
+    data.set_defaults(resumes=True)  # files that have come are not fetched again
+    data.add_argument("action", nargs="?", choices=["get"], help="download; without it, list")
+    data.add_argument("dataset", nargs="?", metavar="NAME", help="the data set to get")
+    data.add_argument("--root", type=Path, metavar="FOLDER", help="where data are (GANLIB_DATA, else ~/.cache/ganlib)")
+    data.add_argument("--again", action="store_true", help="download what looks sound, too")
+    data.add_argument("--quiet", action="store_true", help="no progress")
     return root
 
 

@@ -24,6 +24,7 @@ from ganlib import (
 )
 from ganlib.cli import pictures
 from ganlib.cli.arguments import DIVERGED, USAGE, Stop
+from ganlib.cli.data import data_sets
 from ganlib.cli.errors import refusing
 from ganlib.cli.results import combine, reproduce, study
 from ganlib.cli.training import folder_of, pick, run_of, train_to_the_end
@@ -159,4 +160,5 @@ COMMANDS = {
     "combine": combine,
     "study": study,
     "sweep": sweep,
+    "data": data_sets,
 }

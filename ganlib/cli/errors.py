@@ -9,6 +9,8 @@ import torch
 
 from ganlib.checkpoint import CheckpointError
 from ganlib.cli.arguments import DIVERGED, MEMORY, NO_DATA, REFUSED, UNEXPECTED, Stop
+from ganlib.downloads import DownloadError
+from ganlib.files import DataError
 from ganlib.provenance import ResultsError
 from ganlib.training import Diverged
 
@@ -24,7 +26,7 @@ def expected_errors() -> Iterator[None]:
         raise Stop(REFUSED, str(error)) from error
     except Diverged as error:
         raise Stop(DIVERGED, str(error)) from error
-    except FileNotFoundError as error:
+    except (FileNotFoundError, DataError, DownloadError) as error:
         raise Stop(NO_DATA, str(error)) from error
     except ModuleNotFoundError as error:
         if error.name:  # a failed import; ganlib's own messages, about packages that data come in, name none
@@ -46,7 +48,7 @@ def refusing(code: int) -> Iterator[None]:
     """Inside, a ValueError or TypeError is about what was asked for. Elsewhere it is a fault with a traceback."""
     try:
         yield
-    except (CheckpointError, ResultsError):
+    except (CheckpointError, ResultsError, DataError):
         raise
     except (ValueError, TypeError) as error:
         raise Stop(code, str(error)) from error

@@ -73,7 +73,7 @@ def test_help_imports_no_torch_and_documents_every_exit_code():
 
 def test_the_examples_in_help_are_commands():
     lines = re.findall(r"-m ganlib (.*?)(?:  +.*)?$", EPILOG, re.MULTILINE)
-    assert len(lines) == 11
+    assert len(lines) == 13
     for line in lines:
         args = parser().parse_args(shlex.split(line))
         if args.command == "study":
@@ -82,7 +82,9 @@ def test_the_examples_in_help_are_commands():
             runs.get(args.name, dict(each.split("=") for each in args.set))
 
 
-@pytest.mark.parametrize("command", ["runs", "train", "sample", "evaluate", "reproduce", "combine", "study", "sweep"])
+@pytest.mark.parametrize(
+    "command", ["runs", "train", "sample", "evaluate", "reproduce", "combine", "study", "sweep", "data"]
+)
 def test_every_command_has_help(run, command):
     code, out, err = run(command, "--help")
     assert (code, err) == (0, "")
@@ -109,6 +111,10 @@ def test_runs_lists_and_shows(run):
         (["train", "mnist-papr"], "did you mean mnist-paper"),
         (["train", "ring8", "--set", "latent_dimm=2"], "did you mean latent_dim"),
         (["train", "ring8", "--set", "k=two"], "k is 'two'"),
+        (
+            ["train", "dcgan-64", "--set", "data=faces"],
+            r"data is 'faces'; .*\. Your own images.* DCGAN \(book/dcgan\.md",
+        ),
         (["train", "ring8", "--set", "k=0"], "k is 0"),
         (["train", "ring8", "--set", "k"], "SETTING=VALUE"),
         (["train", "ring8", "--set", "k=1", "--set", "k=2"], "twice"),

@@ -89,11 +89,12 @@ def test_each_part_keeps_what_it_says_of_its_training():
 def part(seed, *, average=True, pretrained="a" * 64):
     """A result of one seed on top of a pretrained generator, with invented figures."""
     found = {"figures": {"log_likelihood": {"value": float(seed), "unit": "nats"}}}
-    alike = ("changed", "data", "precision", "processes")
+    alike = ("changed", "precision", "processes")
     own = ("environment", "started", "wall_seconds", "command", "iterations_of_this_command")
     given = dict.fromkeys((*alike, *own), "as is")
     return given | {
         "run": "tfd-stage2",
+        "data": [{"name": "TFD", "split": "train", "source": "TFD_48x48.mat", "sha256": "d" * 64}],
         "settings": {"pretrained": "tfd-seed0.safetensors"},
         "samples": 10,
         "seeds": [seed],
@@ -104,6 +105,15 @@ def part(seed, *, average=True, pretrained="a" * 64):
         "averaged": {"by_seed": {str(seed): found} if average else {}, "across_seeds": {}},
         "pretrained_sha256": pretrained,
     }
+
+
+def test_the_same_images_from_another_file_are_the_same_data():
+    moved, other = part(1), part(2)
+    moved["data"][0]["source"] = "faces.mat"
+    assert combine([part(0), moved])["data"] == part(0)["data"]
+    other["data"][0]["sha256"] = "e" * 64
+    with pytest.raises(ResultsError, match="they differ in data"):
+        combine([part(0), other])
 
 
 def test_averages_are_of_all_seeds_or_of_none():

