@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from torchvision import datasets
 from tqdm import tqdm
 
 from ganlib import files
@@ -29,7 +28,7 @@ from ganlib.files import SETS, DataError, DataSet
 __all__ = ["DownloadError", "get"]
 
 TIMEOUT = 30.0  # seconds without a byte
-IDX_MIRRORS = {"mnist": datasets.MNIST, "fashion-mnist": datasets.FashionMNIST}
+IDX_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # as torchvision calls them
 CIFAR10_BINARY = (
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
     "c32a1d4ab5d03f1284b67883e8d87530",
@@ -111,7 +110,9 @@ def _sound(held: DataSet, path: Path) -> bool:
 
 def _get_idx(name: str, path: Path, quiet: bool) -> None:
     """One file of MNIST's kind: torchvision knows its mirrors and the MD5 of its gzip."""
-    official, zipped = IDX_MIRRORS[name], f"{path.name}.gz"
+    from torchvision import datasets  # here: importing it takes longer than importing torch
+
+    official, zipped = getattr(datasets, IDX_SETS[name]), f"{path.name}.gz"
     urls = [mirror + zipped for mirror in official.mirrors]
     with tempfile.TemporaryFile(dir=path.parent) as file:
         _download(urls, dict(official.resources)[zipped], file, path.parent, quiet)

@@ -6,7 +6,6 @@ import io
 import math
 
 import numpy as np
-import torchvision
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -18,6 +17,8 @@ from ganlib.toys import Mixture
 def picture(run: Run, samples: Tensor) -> bytes:
     """A PNG: images side by side, points in the plane, or a histogram on the line."""
     if run.channels:
+        import torchvision  # here: importing it takes longer than importing torch
+
         grid = torchvision.utils.make_grid(
             evaluation.to_unit(run, samples), math.isqrt(len(samples) - 1) + 1, pad_value=1.0
         )

@@ -391,7 +391,8 @@ def test_what_ends_a_download_leaves_nothing_half_written(server, tmp_path, numb
 
 
 def test_what_is_on_the_list_of_mirrors_is_what_torchvision_has():
-    for name, kind in downloads.IDX_MIRRORS.items():
+    for name, title in downloads.IDX_SETS.items():
+        kind = getattr(datasets, title)
         assert {url for url, _ in kind.resources} == {f"{file}.gz" for file in files.IDX}
         assert all(re.fullmatch(r"[0-9a-f]{32}", md5) for _, md5 in kind.resources)
         assert kind.mirrors

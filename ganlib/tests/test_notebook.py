@@ -83,6 +83,13 @@ def test_importing_ganlib_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_training_imports_no_torchvision():
+    """It takes longer to import than torch, with its models and their compiler, and is needed for files alone."""
+    program = "import sys, ganlib.runner, ganlib.cli.commands; print('torchvision' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_the_core_imports_only_its_declared_dependencies():
     """What a machine with torch, torchvision, numpy, matplotlib, sympy and tqdm alone can import."""
     program = (
