@@ -83,7 +83,7 @@ def get(name: str, root: str | Path, *, again: bool = False, quiet: bool = False
         raise DownloadError(
             f"cannot write to {folder} ({error.strerror}): choose another folder with --root or GANLIB_DATA"
         ) from None
-    if name in IDX_MIRRORS:
+    if name in IDX_SETS:
         for path in wanted:
             _get_idx(name, path, quiet)
     else:
