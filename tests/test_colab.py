@@ -25,8 +25,9 @@ import nbformat
 import pytest
 from environments import Outdated, made, package_tests, without_checkout
 from jupyter_cache import get_cache
-from test_exported_notebooks import CHAPTERS, FOLDER, ROOT, SOURCE, exported
+from test_exported_notebooks import CHAPTERS, FOLDER, SOURCE, exported
 
+ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "tests" / "colab-pins.txt"
 GITHUB = "https://raw.githubusercontent.com/o/r"
 MOST_BYTES = 10e6  # of results that one chapter fetches
@@ -103,18 +104,18 @@ def install_cell(repository: str) -> str:
     (wheel,) = (FOLDER / "wheels").glob("*/*.whl")
     config = type("Config", (), {"ganlib_repository": repository, "ganlib_branch": "main"})()
     config.ganlib_notebooks_branch = "notebooks"
-    found = notebooks.wheels.Wheel(wheel.name, f"wheels/{wheel.parent.name}/{wheel.name}")
+    found = notebooks.Wheel(wheel.name, f"wheels/{wheel.parent.name}/{wheel.name}")
     return notebooks.install(config, found)
 
 
-def run(python: Path, notebook: nbformat.NotebookNode, place: Path) -> nbformat.NotebookNode:
-    """Execute a notebook in an empty folder; what its pip installs goes into a folder that only it has."""
+def run(python: Path, notebook: nbformat.NotebookNode, place: Path, *, apart: bool = True) -> nbformat.NotebookNode:
+    """Execute a notebook in an empty folder; what its pip installs goes into a folder of its own, if ``apart``."""
     folder, site, source, target = (place / name for name in ("content", "site", "in.ipynb", "out.ipynb"))
     for each in (folder, site, place / "home"):
         each.mkdir(exist_ok=True)
     nbformat.write(notebook, source)
-    own = {"HOME": str(place / "home"), "PIP_TARGET": str(site), "PYTHONPATH": str(site)}
-    own |= {"IPYTHONDIR": str(place / "ipython"), "JUPYTER_PREFER_ENV_PATH": "1", "MPLCONFIGDIR": str(place / "mpl")}
+    own = {"HOME": str(place / "home"), "IPYTHONDIR": str(place / "ipython"), "MPLCONFIGDIR": str(place / "mpl")}
+    own |= {"JUPYTER_PREFER_ENV_PATH": "1", **({"PIP_TARGET": str(site), "PYTHONPATH": str(site)} if apart else {})}
     script = [python, ROOT / "tests" / "execute_as_colab.py", source, folder, target]
     done = subprocess.run(script, cwd=place, env=without_checkout() | own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -197,7 +198,11 @@ def test_a_clone_beside_the_notebook_will_do(python: Path, tmp_path: Path) -> No
     shutil.copytree(ROOT / "ganlib", clone / "ganlib", ignore=shutil.ignore_patterns("__pycache__", "tests"))
     (clone / "book" / "results").mkdir(parents=True)
     shutil.copy(ROOT / "book" / "results" / "vae.json", clone / "book" / "results")
-    install, _, found = run(python, notebook, tmp_path).cells
+    try:  # pip cannot build a package and install it into a folder of its own at once
+        install, _, found = run(python, notebook, tmp_path, apart=False).cells
+    finally:
+        pip = [python, "-m", "pip", "uninstall", "--quiet", "--yes", "ganlib", "torchmetrics", "lightning-utilities"]
+        subprocess.run(pip, check=True)
     assert "ganlib is here" in "".join(output.get("text", "") for output in install.outputs)
     assert found.outputs[0].text.strip() == str(clone / "book" / "results" / "vae.json")
 

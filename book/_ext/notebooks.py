@@ -67,14 +67,16 @@ os.environ.setdefault("GANLIB_RESULTS", "{results}")
 """
 BESIDE = """\
 if find_spec("ganlib") is None:  # this copy of the book does not know where it is published
-    beside = [os.path.dirname(os.path.dirname(path)) for path in glob("./*/ganlib/__init__.py")] + glob("./{wheel}")
+    clones = [os.path.dirname(os.path.dirname(path)) for path in glob("./*/ganlib/__init__.py")]
+    beside = clones + glob("./{wheel}")
     if not beside:
         raise ModuleNotFoundError(
-            "ganlib is missing. Put {clone} beside this notebook, in " + os.getcwd() + ", and run this cell again: "
-            "then all of it runs. Or upload the wheel {wheel}, which lies in the folder {folder} of the built "
-            "book: then all runs that needs none of the book's own results."
+            "ganlib is missing. Put {clone} beside this notebook, "
+            f"in {{os.getcwd()}}, and run this cell again: then all of it runs. Or upload "
+            "{wheel} from the folder {folder} of the built book: "
+            "then all runs that needs none of the book's own results."
         )
-    wanted.insert(0, '"' + beside[0] + '"')
+    wanted.insert(0, f'"{{beside[0]}}"')
 """
 BRING = """\
 if wanted:
