@@ -4,11 +4,15 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8000
+# Of `make gpu`: GPU="--help" lists what else can be asked for.
+PYTHON ?= python3
+OUT ?= _build/gpu
+GPU ?=
 # Waiting threads soon go to sleep: where they spin for long, OpenMP's habit, training crawls once a core is shared.
 export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help environment browser book strict test check serve weigh benchmarks constraints clean
+.PHONY: help environment browser book strict test check serve weigh benchmarks gpu constraints clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +45,9 @@ weigh: book ## Weigh every page, and time its first paint in the browser
 
 benchmarks: environment ## Measure every claim about speed again, into benchmarks/results; leave the machine alone meanwhile
 	@$(PY) -m benchmarks
+
+gpu: ## Show what only an accelerator can, with the Python at hand and its torch; a JSON a part in $(OUT)
+	@$(PYTHON) -m benchmarks.gpu --out "$(OUT)" $(GPU)
 
 constraints: environment ## Pin today's versions of every dependency in constraints.txt
 	@$(PY) tools/constraints.py

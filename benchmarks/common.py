@@ -19,7 +19,9 @@ from typing import Any
 import torch
 
 from ganlib.device import pick_device
+from ganlib.graphs import WARM_UP
 from ganlib.provenance import environment, without_folder, write_results
+from ganlib.training import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -87,6 +89,12 @@ def repeat(function: Callable[[], object]) -> Steps:
             function()
 
     return steps
+
+
+def iterations(training: Training) -> Steps:
+    """A candidate whose step is one iteration; on CUDA its graph is captured before it is timed."""
+    training.advance(WARM_UP + 1)
+    return training.advance
 
 
 def synchronise(device: torch.device | None) -> None:

@@ -26,7 +26,7 @@ TARGETS = {"mnist-paper": {"cpu": 1.5, "cuda": 50}, "small-mlp": {"cpu": 2.2, "c
 
 def engine(run: runs.Run, device: torch.device) -> common.Steps:
     """The engine's iterations, in float32."""
-    return Training(run, device=device, precision="fp32").advance
+    return common.iterations(Training(run, device=device, precision="fp32"))
 
 
 def compare(

@@ -76,7 +76,7 @@ def plainly(training: Training) -> common.Steps:
 
 def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     side = 64 if options.smoke else SIDE
-    overrides = {"data": "digits", "width": 32, "units": 8} if options.smoke else {}
+    overrides = {"width": 32, "units": 8, "examples": 4000} if options.smoke else {}
     with available("mnist-paper", overrides) as (run, source):
         counted = flops(run)
         candidates: dict[str, common.Steps] = {
@@ -84,7 +84,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
         }
         policies = ["fp32", *["bf16"] * precision.has_bf16(device)]
         for policy in policies:
-            candidates[f"iteration, {policy}"] = Training(run, device=device, precision=policy).advance
+            candidates[f"iteration, {policy}"] = common.iterations(Training(run, device=device, precision=policy))
         if device.type == "cpu" and layers.onednn_is_faster():
             candidates["iteration, fp32 by torch's own product"] = plainly(
                 Training(run, device=device, precision="fp32")

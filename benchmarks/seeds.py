@@ -20,7 +20,7 @@ from ganlib.training import Training
 
 # The runs, and the sizes of a smoke run.
 RUNS: dict[str, dict[str, Any]] = {
-    "mnist-paper": {"width": 32, "units": 8, "data": "digits"},
+    "mnist-paper": {"width": 32, "units": 8, "examples": 4000},
     "ring8": {"width": 8, "m": 16},
 }
 
@@ -30,7 +30,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
     for name, tiny in RUNS.items():
         with available(name, tiny if options.smoke else {}) as (run, source):
             candidates = {
-                str(s): Training(run, seeds=range(s), device=device, precision="fp32").advance
+                str(s): common.iterations(Training(run, seeds=range(s), device=device, precision="fp32"))
                 for s in sorted({1, *options.seeds})
             }
             times = common.interleave(candidates, rounds=options.rounds, seconds=options.seconds, device=device)

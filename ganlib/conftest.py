@@ -1,6 +1,24 @@
-"""Where the widgets' package or torchmetrics is missing, as on a machine that only trains, their users are left out."""
+"""What the tests need to know of the machine: which packages it has, and whether a CUDA device."""
 
 from importlib.util import find_spec
 
+import pytest
+import torch
+
+# Where the widgets' package or torchmetrics is missing, as on a machine that only trains, their users are left out.
 collect_ignore_glob = [] if find_spec("anywidget") else ["widgets/*.py"]
 collect_ignore_glob += [] if find_spec("torchmetrics") else ["metrics/frechet.py"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cuda: needs a CUDA device; skipped elsewhere")
+    config.addinivalue_line(
+        "markers", "accelerator: compares the device found with the CPU; `make gpu` runs it on a GPU"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))

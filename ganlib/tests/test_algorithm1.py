@@ -338,7 +338,7 @@ def test_nets_side_by_side_have_a_loss_each():
     torch.testing.assert_close(weights(discriminator.nets[1]), expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_runs_on_cuda():
     torch.manual_seed(0)
     generator, discriminator = (net.cuda() for net in pair(dropout=0.5))

@@ -57,7 +57,7 @@ def test_an_impossible_choice_is_a_clear_error(monkeypatch, choice, says):
         device.pick_device(choice)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_cuda_is_found_and_described():
     found = device.pick_device(report=False)
     assert found.type == "cuda"

@@ -13,7 +13,6 @@ from ganlib.precision import has_bf16
 from ganlib.randomness import Randomness
 from ganlib.training import Diverged, OutOfMemory, Training
 
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 BF16 = pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="needs bfloat16 in hardware")
 # One of each kind: SGD with schedules, dropout and maxout; Adam without; batch normalisation; convolutions.
 SMALL = {
@@ -308,32 +307,69 @@ def test_moving_settings_do_inside_tensors_what_the_schedule_does_with_numbers(m
     assert float(players[0].param_groups[0]["lr"]) == pytest.approx(0.1 / 1.05**8)
 
 
-@pytest.mark.parametrize("run", [small("mnist-paper"), small("ring8")], ids=["sgd", "adam"])
-@CUDA
-def test_the_captured_graph_computes_what_eager_computes(run):
-    eager, slow = finished(run, device="cuda", graph=False, precision="fp32")
-    graph, fast = finished(run, device="cuda", graph=True, precision="fp32")
-    torch.testing.assert_close(weights(graph), weights(eager), atol=1e-5, rtol=1e-4)
+def apart(one, other, run, seed, device):
+    """How far two weight vectors are apart, as a share of the way from the start to the second."""
+    start = weights(Training(run, seeds=[seed], device=device))
+    return ((one - other).norm() / (other - start).norm()).item()
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("seeds", [[4], [4, 7]])
+def test_the_captured_graph_computes_what_eager_computes(name, seeds):
+    run = small(name)
+    eager, slow = finished(run, device="cuda", seeds=seeds, graph=False, precision="fp32")
+    graph, fast = finished(run, device="cuda", seeds=seeds, graph=True, precision="fp32")
+    assert apart(weights(graph, 4), weights(eager, 4), run, 4, "cuda") < 1e-2
     for a, b in zip(slow, fast, strict=True):
-        assert a[0].d_loss == pytest.approx(b[0].d_loss, abs=1e-4)
+        assert a[-1].d_loss == pytest.approx(b[-1].d_loss, abs=1e-3)
+        assert a[-1].g_loss == pytest.approx(b[-1].g_loss, abs=1e-3)
 
 
-@CUDA
-def test_many_seeds_on_cuda_are_their_own_runs():
-    run = small("mnist-paper")
+@pytest.mark.cuda
+def test_a_captured_schedule_gives_the_weights_that_eager_gives_after_many_iterations():
+    """SGD with a moving rate and momentum, over more iterations than one plan holds: not merely nearly so."""
+    run = small("mnist-paper", momentum_epochs=3, epoch=2, lr_decay=1.05, iterations=26, every=8)
+    eager, _ = finished(run, device="cuda", graph=False, precision="fp32")
+    graph, _ = finished(run, device="cuda", graph=True, precision="fp32")
+    torch.testing.assert_close(weights(graph), weights(eager), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", SMALL)
+def test_many_seeds_on_cuda_are_their_own_runs(name):
+    run = small(name)
     together, _ = finished(run, device="cuda", seeds=[1, 2], precision="fp32")
     alone, _ = finished(run, device="cuda", seeds=[2], precision="fp32")
-    torch.testing.assert_close(weights(together, 2), weights(alone), atol=2e-4, rtol=2e-3)
+    assert apart(weights(together, 2), weights(alone), run, 2, "cuda") < 2e-2
 
 
-@CUDA
-def test_a_captured_run_resumes_to_the_same_bits():
-    run = small("mnist-paper", iterations=24)
-    whole, _ = finished(run, device="cuda")
-    first = Training(run, device="cuda")
-    steps = iter(range(10))
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+@pytest.mark.parametrize("seeds", [[1], [0, 1]])
+def test_a_step_in_fewer_bits_points_where_float32_points(precision, seeds):
+    run = small("mnist-paper", iterations=1, every=1, width=64)
+    start = weights(Training(run, seeds=[1], device="cuda"))
+    fewer, exact = (
+        weights(finished(run, device="cuda", seeds=seeds, precision=each)[0], 1) - start for each in (precision, "fp32")
+    )
+    assert torch.nn.functional.cosine_similarity(fewer, exact, dim=0).item() > 0.999
+    assert not torch.equal(fewer, exact)  # it was not float32 after all
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("seeds", [[4], [4, 7]])
+@pytest.mark.parametrize("graph", [True, False], ids=["captured", "eager"])
+def test_a_run_on_cuda_resumes_to_the_same_bits(name, seeds, graph):
+    run = small(name)
+    whole, _ = finished(run, device="cuda", seeds=seeds, graph=graph)
+    first = Training(run, device="cuda", seeds=seeds, graph=graph)
+    steps = iter(range(6))
     list(first.reports(stop=lambda: next(steps, None) is None))
-    second = Training(run, device="cuda")
+    second = Training(run, device="cuda", seeds=seeds, graph=graph)
     second.load({key: tensor.clone() for key, tensor in first.state().items()})
     list(second.reports())
-    assert torch.equal(weights(second), weights(whole))
+    final, expected = second.state(), whole.state()
+    differing = [key for key in expected if not torch.equal(final[key], expected[key])]
+    assert differing == []
