@@ -6,7 +6,7 @@
 import pytest
 import torch
 
-from ganlib import data, evaluation, runs
+from ganlib import data, evaluation, precision, runs
 from ganlib.algorithm1 import algorithm1
 from ganlib.device import pick_device
 from ganlib.ensemble import Ensemble
@@ -54,7 +54,8 @@ MEASURES = {
 def test_a_measure_is_what_it_is_on_the_cpu(device, name):
     measure, tolerance = MEASURES[name]
     sets = points(100), points(120, seed=1)
-    there, here = (torch.as_tensor(measure(*(each.to(at) for each in sets))) for at in (device, CPU))
+    with precision.active("fp32", device):  # convolutions on CUDA round to tf32 unless told not to
+        there, here = (torch.as_tensor(measure(*(each.to(at) for each in sets))) for at in (device, CPU))
     assert here.isfinite().all()
     torch.testing.assert_close(there.cpu(), here, atol=tolerance, rtol=1e-4)
 
@@ -87,7 +88,8 @@ def test_networks_and_their_gradients_are_those_of_the_cpu_in_float64(device, na
         D(fake).sum().backward()
         return torch.cat([p.grad.double().flatten().cpu() for p in parameters])
 
-    there = gradients(device, torch.float32)
+    with precision.active("fp32", device):
+        there = gradients(device, torch.float32)
     exact = gradients(CPU, torch.float64)
     assert ((there - exact).norm() / exact.norm()).item() < 1e-3
     assert exact.norm() > 0

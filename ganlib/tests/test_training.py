@@ -313,6 +313,11 @@ def apart(one, other, run, seed, device):
     return ((one - other).norm() / (other - start).norm()).item()
 
 
+def far(run):
+    """Adam makes steps of the rounding in a gradient that is 0, such as that of a bias before batch normalisation."""
+    return 5e-2 if run.optimiser == "adam" else 1e-3
+
+
 @pytest.mark.cuda
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("seeds", [[4], [4, 7]])
@@ -320,7 +325,7 @@ def test_the_captured_graph_computes_what_eager_computes(name, seeds):
     run = small(name)
     eager, slow = finished(run, device="cuda", seeds=seeds, graph=False, precision="fp32")
     graph, fast = finished(run, device="cuda", seeds=seeds, graph=True, precision="fp32")
-    assert apart(weights(graph, 4), weights(eager, 4), run, 4, "cuda") < 1e-2
+    assert apart(weights(graph, 4), weights(eager, 4), run, 4, "cuda") < far(run)
     for a, b in zip(slow, fast, strict=True):
         assert a[-1].d_loss == pytest.approx(b[-1].d_loss, abs=1e-3)
         assert a[-1].g_loss == pytest.approx(b[-1].g_loss, abs=1e-3)
@@ -341,26 +346,27 @@ def test_many_seeds_on_cuda_are_their_own_runs(name):
     run = small(name)
     together, _ = finished(run, device="cuda", seeds=[1, 2], precision="fp32")
     alone, _ = finished(run, device="cuda", seeds=[2], precision="fp32")
-    assert apart(weights(together, 2), weights(alone), run, 2, "cuda") < 2e-2
+    assert apart(weights(together, 2), weights(alone), run, 2, "cuda") < far(run)
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+@pytest.mark.parametrize(("precision", "most"), [("tf32", 0.02), ("bf16", 0.1)])
 @pytest.mark.parametrize("seeds", [[1], [0, 1]])
-def test_a_step_in_fewer_bits_points_where_float32_points(precision, seeds):
-    run = small("mnist-paper", iterations=1, every=1, width=64)
-    start = weights(Training(run, seeds=[1], device="cuda"))
-    fewer, exact = (
-        weights(finished(run, device="cuda", seeds=seeds, precision=each)[0], 1) - start for each in (precision, "fp32")
-    )
-    assert torch.nn.functional.cosine_similarity(fewer, exact, dim=0).item() > 0.999
-    assert not torch.equal(fewer, exact)  # it was not float32 after all
+def test_a_step_in_fewer_bits_is_near_that_in_float32(precision, most, seeds):
+    # Smaller products may stay in float32.
+    run = small("mnist-paper", iterations=1, every=1, width=256, units=64, m=64)
+    fewer, exact = (weights(finished(run, device="cuda", seeds=seeds, precision=p)[0], 1) for p in (precision, "fp32"))
+    assert 0 < apart(fewer, exact, run, 1, "cuda") < most
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize("seeds", [[4], [4, 7]])
-@pytest.mark.parametrize("graph", [True, False], ids=["captured", "eager"])
+@pytest.mark.parametrize(
+    ("name", "seeds", "graph"),
+    [
+        *((name, [4, 7], True) for name in SMALL),
+        *((n, [4], g) for n in ("mnist-paper", "ring8") for g in (True, False)),
+    ],
+)
 def test_a_run_on_cuda_resumes_to_the_same_bits(name, seeds, graph):
     run = small(name)
     whole, _ = finished(run, device="cuda", seeds=seeds, graph=graph)
