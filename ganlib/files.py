@@ -154,7 +154,8 @@ def npz(path: Path, part: str, shape: tuple[int, int, int, int]) -> tuple[np.nda
 
     Parameters
     ----------
-    path : a file with the arrays train_images, train_labels, test_images and test_labels.
+    path : a file with the arrays train_images, train_labels, test_images and test_labels, or, as Keras names them,
+        x_train, y_train, x_test and y_test.
     part : "train" or "test". shape : (N, H, W, C) of its images; with C = 1, (N, H, W) is taken as well.
 
     Raises
@@ -162,7 +163,7 @@ def npz(path: Path, part: str, shape: tuple[int, int, int, int]) -> tuple[np.nda
     FileNotFoundError, DataError
         As `idx`.
     """
-    wanted = (f"{part}_images", f"{part}_labels")
+    ours, keras = (f"{part}_images", f"{part}_labels"), (f"x_{part}", f"y_{part}")
     with opened(path) as file:
         if not zipfile.is_zipfile(file):
             raise DataError(f"{path} is no .npz file, or is cut short")
@@ -170,6 +171,7 @@ def npz(path: Path, part: str, shape: tuple[int, int, int, int]) -> tuple[np.nda
         try:
             with np.load(file, allow_pickle=False) as held:
                 names = list(held)
+                wanted = keras if set(keras) <= set(names) else ours
                 found = [np.asarray(held[name]) for name in wanted if name in names]
         except MemoryError:
             raise

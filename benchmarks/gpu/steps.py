@@ -8,8 +8,9 @@ paper's D starts so flat that for a while nothing moves and everything agrees: h
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -173,8 +174,11 @@ def _gradient(run: Run, pair: Sequence[nn.Module], x: Tensor, z: Tensor) -> Tens
     """Of D's loss in D's weights and of G's in G's, as one vector; of many nets, summed over them."""
     G, D = pair
     fake = G(z)
-    d_loss = discriminator_loss(D(x), D(fake.detach()), run.reduction).sum()
-    g_loss = generator_loss(run.loss)(D(fake)).sum()
+    of_d: Callable[..., Tensor] = partial(discriminator_loss, reduction=run.reduction)
+    of_g: Callable[..., Tensor] = generator_loss(run.loss)
+    if isinstance(D, Ensemble):  # each of the nets has its own loss
+        of_d, of_g = torch.vmap(of_d), torch.vmap(of_g)
+    d_loss, g_loss = of_d(D(x), D(fake.detach())).sum(), of_g(D(fake)).sum()
     parts = []
     for loss, net in ((d_loss, D), (g_loss, G)):
         for gradient in torch.autograd.grad(loss, list(net.parameters())):

@@ -286,6 +286,11 @@ def test_npz_files_of_mnist_stand_in_for_missing_official_files(tmp_path, name, 
     assert official.sha256 == found.sha256
 
 
+def test_an_npz_may_have_kerass_names(tmp_path):
+    (tmp_path / "mnist.npz").write_bytes(npz_bytes(x_test=IMAGES, y_test=LABELS.astype(np.int64)))
+    assert torch.equal(data.load("mnist", "test", tmp_path).pixels, torch.from_numpy(IMAGES[:, None]))
+
+
 class Bomb:
     def __reduce__(self):
         return exec, ("raise AssertionError('a pickle was opened')",)
