@@ -40,8 +40,8 @@ class Widget(anywidget.AnyWidget):
     and large assets, if any, as functions that return their bytes. A setting changed in the page is the trait's new
     value in Python, and the other way round.
 
-    assets : by name, what the browser may ask for. The kernel answers; on a page without a kernel the page's own loader
-        does, with files the book's build wrote from the same functions.
+    ``assets`` has by name what the browser may ask for. The kernel answers; on a page without a kernel the page's own
+    loader does, with files the book's build wrote from the same functions.
     """
 
     assets: ClassVar[dict[str, Callable[[], bytes]]] = {}
