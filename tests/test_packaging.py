@@ -103,7 +103,9 @@ def test_supported_pythons_are_the_same_everywhere() -> None:
 
 
 def test_conda_installs_what_make_installs() -> None:
-    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    dependencies = environment["dependencies"]
+    assert f"`conda activate {environment['name']}`" in (ROOT / "README.md").read_text(encoding="utf-8")
     (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
     assert "pip" in dependencies
     script = (ROOT / "tools" / "environment.sh").read_text()
