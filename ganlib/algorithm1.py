@@ -34,6 +34,8 @@ class Source(Protocol):
 class Report:
     """Where training stands. The four figures are means over the iterations since the last report.
 
+    Parameters
+    ----------
     iteration : iterations done, from 1. An iteration is k minibatches for D and one for G, not an epoch.
     d_loss, g_loss : nats, as minimised. With the reduction "sum", -d_loss estimates V(D, G).
     d_real, d_fake : mean D(x) and mean D(G(z)) in [0, 1], in the last of D's k steps, before its update.
@@ -55,6 +57,8 @@ class Report:
 class Game:
     """The two players, what they are shown and how they learn.
 
+    Parameters
+    ----------
     generator, discriminator : G maps latents (m, dim) to data; D maps data to logits (m,). A D whose ``batch_axis`` is
         1 stands for nets side by side: all shapes then begin with their number, and each has a loss of its own.
     data, latent : where minibatches of x ~ p_data and z ~ p_z come from, on the networks' device.

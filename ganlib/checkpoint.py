@@ -42,6 +42,8 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """What a checkpoint holds.
 
+    Parameters
+    ----------
     path : the file.
     iteration : iterations done, from 0.
     tensors : by name, on the CPU, each with its own memory.
@@ -196,6 +198,8 @@ def check_settings(saved: dict[str, Any], asked: dict[str, Any]) -> None:
     CheckpointError
         If they differ; every difference is listed as ``name: saved -> asked``.
 
+    Examples
+    --------
     >>> check_settings({"k": 1, "m": 100}, {"k": 2, "m": 100})
     Traceback (most recent call last):
     ...

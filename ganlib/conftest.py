@@ -9,6 +9,12 @@ import torch
 collect_ignore_glob = [] if find_spec("anywidget") else ["widgets/*.py"]
 collect_ignore_glob += [] if find_spec("torchmetrics") else ["metrics/frechet.py"]
 
+if find_spec("hypothesis"):
+    from hypothesis import settings
+
+    settings.register_profile("ganlib", deadline=None)  # a first call in torch takes seconds on a busy machine
+    settings.load_profile("ganlib")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cuda: needs a CUDA device; skipped elsewhere")

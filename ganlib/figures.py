@@ -77,7 +77,9 @@ def figure1(
     Parameters
     ----------
     axis : where to draw.
-    x : (n,) grid. p_data, p_g : (n,) densities on it. d : (n,) D(x) in [0, 1].
+    x : (n,) grid.
+    p_data, p_g : (n,) densities on it.
+    d : (n,) D(x) in [0, 1].
     z, g_of_z : (a,) latents and their images; z is spread over the width of the plot.
     """
     x, z, g_of_z = (np.asarray(v, dtype=float) for v in (x, z, g_of_z))

@@ -104,8 +104,10 @@ def train(
 
     Parameters
     ----------
-    rbm : trained in place. data : (n, visible) of 0 and 1, on its device; uint8, bool or float.
-    iterations, every, m : of updates, between yields, and images an update, >= 1. lr : learning rate at first, > 0.
+    rbm : trained in place.
+    data : (n, visible) of 0 and 1, on its device; uint8, bool or float.
+    iterations, every, m : of updates, between yields, and images an update, >= 1.
+    lr : learning rate at first, > 0.
 
     Raises
     ------

@@ -181,7 +181,9 @@ def read(setting: str, text: str, kind: str, says: str = "") -> str | int | floa
 
     Parameters
     ----------
-    setting, text : the setting's name and the string. kind : "str", "int" or "float". says : what the setting is.
+    setting, text : the setting's name and the string.
+    kind : "str", "int" or "float".
+    says : what the setting is.
 
     Raises
     ------

@@ -35,6 +35,8 @@ AVERAGED = (1, 2, 5, 10, 20, 30, 40, 50)
 class Choice:
     """A seed's snapshots: the one to measure, and the scores it was chosen by.
 
+    Parameters
+    ----------
     path, iteration : the chosen file and how far it was trained.
     curve : (iteration, sigma, validation score) of each snapshot, in order; empty for toy data, whose last is taken.
     """
@@ -117,8 +119,11 @@ def choose(
 
     Parameters
     ----------
-    folder : where `keep` wrote. run, seed : whose. data : from `ganlib.evaluation.held_out`; "test" is not looked at.
-    device : where ``data`` are. samples : drawn from each generator, with seed 0.
+    folder : where `keep` wrote.
+    run, seed : whose.
+    data : from `ganlib.evaluation.held_out`; "test" is not looked at.
+    device : where ``data`` are.
+    samples : drawn from each generator, with seed 0.
 
     Raises
     ------

@@ -21,7 +21,11 @@ from ganlib.runs import Run
 class Trained:
     """A run read back from a checkpoint.
 
-    run, seeds : what was trained. iteration : how far. checkpoint : the file's content.
+    Parameters
+    ----------
+    run, seeds : what was trained.
+    iteration : how far.
+    checkpoint : the file's content.
     """
 
     run: Run
@@ -61,6 +65,7 @@ def open_trained(path: str | Path) -> tuple[Trained, list[CheckpointError]]:
     Returns
     -------
     Trained
+        Of every seed.
     list of CheckpointError
         Newer files in the folder that were refused: report them.
 

@@ -97,7 +97,8 @@ def elbo(mean: Tensor, log_variance: Tensor, noise: Tensor, log_likelihood: Call
 
     Parameters
     ----------
-    mean, log_variance : (m, d), of q(z|x). noise : (m, d), drawn from N(0, I).
+    mean, log_variance : (m, d), of q(z|x).
+    noise : (m, d), drawn from N(0, I).
     log_likelihood : gives log p(x|z), (m,), for z (m, d).
 
     Returns
@@ -130,9 +131,11 @@ def train(
 
     Parameters
     ----------
-    vae : trained in place, on the data's device. data : images in [0, 1], flat.
-    iterations, every, m : of Adam, between yields, and images a minibatch, >= 1. lr : learning rate, > 0. seed : of
-        minibatches and noise.
+    vae : trained in place, on the data's device.
+    data : images in [0, 1], flat.
+    iterations, every, m : of Adam, between yields, and images a minibatch, >= 1.
+    lr : learning rate, > 0.
+    seed : of minibatches and noise.
 
     Raises
     ------

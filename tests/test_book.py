@@ -185,16 +185,6 @@ def test_links_of_the_top_level_pages_lead_somewhere(page):
         assert link.startswith("https://") or (ROOT / link).exists(), f"{page} links to {link}"
 
 
-def test_readme_example_runs():
-    code = re.search(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)[1]
-    quick = code.replace("iterations=1000, every=100", "iterations=2, every=1")
-    assert quick != code
-    scope = {}
-    exec(quick, scope)
-    assert scope["images"].shape == (100, 784)
-    assert scope["report"].iteration == 2
-
-
 def test_the_map_of_the_first_page_names_every_chapter_and_only_what_exists():
     rows = re.findall(
         r"^\| (?!The paper|---)(.+) \|$", text("book/index").split(":name: tab-map")[1].split(":::")[0], re.M

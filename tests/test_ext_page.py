@@ -140,6 +140,18 @@ def test_a_widget_says_what_it_needs_where_it_cannot_run() -> None:
     assert not mended("<p>no widget</p>").find("noscript")
 
 
+def test_formulas_say_what_they_need_where_they_cannot_be_typeset() -> None:
+    text = '<h1>Title</h1><p>If <span class="math">\\(x\\)</span></p>'
+    body = f'<h1>For print</h1><article class="bd-article">{text}</article>'
+    html = page.mend(f"<html><head></head><body>{body}</body></html>")
+    soup = BeautifulSoup(html, "html.parser")
+    assert [child.name for child in soup.article.find_all(recursive=False)] == ["h1", "noscript", "p"]
+    assert len(soup.find_all("noscript")) == 1
+    assert "TeX source" in soup.noscript.p.text
+    assert page.mend(html) == html
+    assert not mended('<article class="bd-article"><h1>Title</h1><p>No formula.</p></article>').find("noscript")
+
+
 def test_a_bibliography_is_a_list_of_items() -> None:
     entry = '<div class="citation" id="{0}" role="doc-biblioentry"><p>{0}</p></div>'
     soup = mended(f'<div role="list" class="citation-list"><a id="x"></a>{entry.format("a")}{entry.format("b")}</div>')

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -102,7 +103,9 @@ def test_supported_pythons_are_the_same_everywhere() -> None:
 
 
 def test_conda_installs_what_make_installs() -> None:
-    dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    dependencies = environment["dependencies"]
+    assert f"`conda activate {environment['name']}`" in (ROOT / "README.md").read_text(encoding="utf-8")
     (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
     assert "pip" in dependencies
     script = (ROOT / "tools" / "environment.sh").read_text()
@@ -110,18 +113,58 @@ def test_conda_installs_what_make_installs() -> None:
         assert line in script, f"environment.yml passes {line!r} to pip, tools/environment.sh does not"
 
 
-def test_the_wheel_holds_every_file_of_the_package_and_imports(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "ganlib", source / "ganlib", ignore=shutil.ignore_patterns("__pycache__"))
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution of this checkout, built and unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    source = folder / "checkout"
+    made = (
+        ".*",
+        "_build",
+        "build",
+        "dist",
+        "results",
+        "trained",
+        "*.egg-info",
+        "__pycache__",
+    )  # no part of the sources
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*made))
+    hook = "from setuptools.build_meta import build_sdist; build_sdist('..')"
+    subprocess.run([sys.executable, "-c", hook], cwd=source, check=True, capture_output=True)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / f"ganlib-{PROJECT['version']}"
+
+
+def below(folder: Path) -> set[str]:
+    """The files of ``folder``, named from its parent."""
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder.parent).as_posix() for path in files}
+
+
+def test_the_source_distribution_holds_what_the_package_is_built_from_and_no_more(unpacked: Path) -> None:
+    mine = {"CITATION.cff", "LICENSE", "MANIFEST.in", "README.md", "ganlib", "pyproject.toml"}
+    assert {path.name for path in unpacked.iterdir()} == {*mine, "PKG-INFO", "ganlib.egg-info", "setup.cfg"}
+    assert below(unpacked / "ganlib") == below(ROOT / "ganlib")
+
+
+def test_the_tests_in_the_source_distribution_find_all_they_import(unpacked: Path) -> None:
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "ganlib"]
+    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(collect, cwd=unpacked, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert len(re.findall(r"^ganlib/tests/test_\w+\.py::", done.stdout, re.M)) > 500
+    assert "ganlib/theory.py::ganlib.theory.kl" in done.stdout
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_imports(unpacked: Path, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     offline = ["--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, "wheel", *offline, "--no-build-isolation", "-w", tmp_path, source], check=True)
+    subprocess.run([*pip, "wheel", *offline, "--no-build-isolation", "-w", tmp_path, unpacked], check=True)
     (wheel,) = tmp_path.glob("ganlib-*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
-    assert {path.relative_to(source).as_posix() for path in (source / "ganlib").rglob("*") if path.is_file()} <= held
+    assert below(ROOT / "ganlib") <= held
     assert {"ganlib/py.typed", "ganlib/tests/__init__.py"} <= held
     assert {name.partition("/")[0] for name in held} == {"ganlib", f"ganlib-{PROJECT['version']}.dist-info"}
 

@@ -29,7 +29,11 @@ DIALOGS = {
 }
 WIDGETS = "script[type^='application/vnd.jupyter.widget-view']"
 MATHEMATICS = f".math, .output_area, {WIDGETS}"
-NO_SCRIPT = "<noscript><p>This widget computes in your browser and needs JavaScript.</p></noscript>"
+NO_SCRIPT = '<noscript><p class="no-script">This widget computes in your browser and needs JavaScript.</p></noscript>'
+NO_FORMULAS = (
+    '<noscript><p class="no-script">Formulas on this page are shown as TeX source: to typeset them, your browser needs '
+    "JavaScript.</p></noscript>"
+)
 # The theme's own script knows "auto" only once the page is there: a reader of dark pages would see a light one first.
 FIRST_THEME = """
     {
@@ -64,6 +68,7 @@ def mend(html: str, *, pagename: str = "", is_plot: Callable[[str], bool] = lamb
     _tables(soup)
     _lists(soup)
     _widgets(soup)
+    _formulas(soup)
     for picture in soup.select(".bd-article img[src]"):
         if is_plot(str(picture["src"])):
             picture["class"] = " ".join([*filter(None, picture.get_attribute_list("class")), "plot"])
@@ -167,6 +172,14 @@ def _widgets(soup: BeautifulSoup) -> None:
         after = script.find_next_sibling()
         if after is None or after.name != "noscript":
             script.insert_after(BeautifulSoup(NO_SCRIPT, "html.parser"))
+
+
+def _formulas(soup: BeautifulSoup) -> None:
+    title = soup.select_one(".bd-article h1")
+    if title is not None and soup.select_one(".bd-article .math") is not None:
+        after = title.find_next_sibling()
+        if after is None or after.name != "noscript":
+            title.insert_after(BeautifulSoup(NO_FORMULAS, "html.parser"))
 
 
 def drawn_on_white(path: Path) -> bool:

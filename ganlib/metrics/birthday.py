@@ -23,10 +23,13 @@ class Birthday:
 
     Parameters
     ----------
-    share : of batches that hold a pair at most `threshold` apart, in [0, 1]; low, high : its 95 % Wilson interval.
-    support : N of the uniform law whose batches hold a duplicate that often, infinite where none did; support_low,
-        support_high : the same for high and low. A law with unequal weights has a larger support than this.
-    batch : images a batch; batches : how many, disjoint; threshold : in the units of the data.
+    share : of batches that hold a pair at most `threshold` apart, in [0, 1].
+    low, high : its 95 % Wilson interval.
+    support : N of the uniform law whose batches hold a duplicate that often, infinite where none did.
+    support_low, support_high : the same for high and low. A law with unequal weights has a larger support than this.
+    batch : images a batch.
+    batches : how many, disjoint.
+    threshold : in the units of the data.
     pairs : the closest pairs, closest first, at most one a batch: (index, index, distance), indices into the samples.
     """
 
@@ -58,7 +61,8 @@ def birthday_test(samples: Tensor, batch: int, threshold: float, *, pairs: int =
     batch : samples a batch, >= 2.
     threshold : Euclidean distance that still counts as a duplicate, >= 0, in the units of the data; see
         `calibrate_threshold`. With 0 only exact copies count.
-    pairs : how many of the closest pairs to return. seed : of the shuffle into batches.
+    pairs : how many of the closest pairs to return.
+    seed : of the shuffle into batches.
 
     Raises
     ------
@@ -105,8 +109,10 @@ def calibrate_threshold(real: Tensor, batch: int, share: float = 0.05, *, shuffl
     Parameters
     ----------
     real : (n, ...) float real images of the law that the samples are to follow, in the same units, not used elsewhere
-        in the test. batch : as in the test.
-    share : of real batches, in (0, 1). shuffles : how often the images are dealt into n // batch batches anew, >= 1.
+        in the test.
+    batch : as in the test.
+    share : of real batches, in (0, 1).
+    shuffles : how often the images are dealt into n // batch batches anew, >= 1.
 
     Returns
     -------

@@ -19,10 +19,19 @@ BLOCK_BYTES = 2**26
 
 @dataclass(frozen=True)
 class Coverage:
-    """precision : share of fakes in a ball of the reals; recall : share of reals in a ball of the fakes, in [0, 1].
+    """Precision and recall of fakes.
 
-    k : the neighbour that sets a ball's radius. real, fake : how many points of each. No standard error is given: the
-    points of a set share their balls, so the shares are not means over independent points. Repeat with fresh samples.
+    Parameters
+    ----------
+    precision : share of fakes in a ball of the reals, in [0, 1].
+    recall : share of reals in a ball of the fakes, in [0, 1].
+    k : the neighbour that sets a ball's radius.
+    real, fake : how many points of each.
+
+    Notes
+    -----
+    No standard error is given: the points of a set share their balls, so the shares are not means over independent
+    points. Repeat with fresh samples.
     """
 
     precision: float
@@ -43,7 +52,8 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> Coverage:
 
     Parameters
     ----------
-    real : (n, ...) float, in pixel or feature space; fake : (m, ...) float, same trailing shape and device.
+    real : (n, ...) float, in pixel or feature space.
+    fake : (m, ...) float, same trailing shape and device.
     k : neighbours, the point itself not counted; 1 <= k < n, m.
 
     Returns

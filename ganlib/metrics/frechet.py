@@ -23,7 +23,8 @@ class Floor:
     ----------
     mean, std : of the distance between two disjoint random sets of real features, over the splits, in squared units of
         the features. The splits share their features, so std / sqrt(splits) is no standard error of the mean.
-    n : features in each of the two sets. splits : how many there were.
+    n : features in each of the two sets.
+    splits : how many there were.
     """
 
     mean: float
@@ -37,7 +38,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 
     Parameters
     ----------
-    real : (n, d) float features, n >= 2. fake : (m, d), m >= 2; any device.
+    real : (n, d) float features, n >= 2.
+    fake : (m, d), m >= 2; any device.
 
     Returns
     -------
@@ -86,8 +88,10 @@ def real_floor(real: Tensor, n: int, *, splits: int = 10, seed: int = 0) -> Floo
 
     Parameters
     ----------
-    real : (>= 2 n, d) float features of real data. n : features in each set, >= 2.
-    splits : random pairs of sets, >= 2. seed : of the draws.
+    real : (>= 2 n, d) float features of real data.
+    n : features in each set, >= 2.
+    splits : random pairs of sets, >= 2.
+    seed : of the draws.
 
     Raises
     ------

@@ -17,7 +17,8 @@ def kmeans(points: Tensor, k: int, *, rounds: int = 8, seed: int = 0) -> Tensor:
     Parameters
     ----------
     points : (n, ...) float, n >= k.
-    k : how many centres. rounds : of assigning every point to its nearest centre and averaging, >= 0.
+    k : how many centres.
+    rounds : of assigning every point to its nearest centre and averaging, >= 0.
     seed : of the start.
 
     Returns

@@ -12,8 +12,14 @@ from ganlib.toys import Mixture
 
 @dataclass(frozen=True)
 class ModeCount:
-    """covered : modes that hold at least the minimum share; shares : (modes,) share of all samples that is within
-    3 std of each mode; high_quality : share of samples within 3 std of some mode, in [0, 1]."""
+    """Which modes samples reached.
+
+    Parameters
+    ----------
+    covered : modes that hold at least the minimum share.
+    shares : (modes,) share of all samples that is within 3 std of each mode.
+    high_quality : share of samples within 3 std of some mode, in [0, 1].
+    """
 
     covered: int
     shares: tuple[float, ...]

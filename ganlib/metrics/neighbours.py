@@ -11,7 +11,8 @@ def nearest(samples: Tensor, training: Tensor, batch: int = 1000) -> tuple[Tenso
 
     Parameters
     ----------
-    samples : (n, ...) float; training : (t, ...) float, same trailing shape, range and device.
+    samples : (n, ...) float.
+    training : (t, ...) float, same trailing shape, range and device.
     batch : samples compared at once.
 
     Returns

@@ -30,7 +30,10 @@ LOG2_E = math.log2(math.e)
 class ParzenResult:
     """What the protocol found.
 
-    sigma : the chosen width; sigmas, sweep : every width tried and its mean log-likelihood on the validation images.
+    Parameters
+    ----------
+    sigma : the chosen width.
+    sigmas, sweep : every width tried and its mean log-likelihood on the validation images.
     mean, standard_error : over the test images, nats; the second is std / sqrt(number of test images).
     samples, valid, test : how many images of each kind.
     samples_range, images_range : smallest and largest value of the samples, and of the images of both kinds.

@@ -14,8 +14,14 @@ from ganlib.sampling import evaluating
 
 @dataclass(frozen=True)
 class TwoSampleTest:
-    """accuracy : share of held-out samples classified rightly, in [0, 1]; mean_fake : mean D on held-out fakes;
-    bound : one-sided 95 % bound of the accuracy if both sets had one distribution; n : held-out samples, both kinds.
+    """What a classifier of reals and fakes reached.
+
+    Parameters
+    ----------
+    accuracy : share of held-out samples classified rightly, in [0, 1].
+    mean_fake : mean D on held-out fakes.
+    bound : one-sided 95 % bound of the accuracy if both sets had one distribution.
+    n : held-out samples, both kinds.
     """
 
     accuracy: float
@@ -38,7 +44,8 @@ def classifier_test(
     ----------
     critic : maps (m, ...) to logits (m,); freshly initialised by the caller, changed in place.
     real, fake : (n, ...) float, the same n >= 4.
-    steps, lr : of training. seed : of the split.
+    steps, lr : of training.
+    seed : of the split.
 
     Returns
     -------

@@ -1,5 +1,7 @@
 """The paper's statements, proved in SymPy for arbitrary densities and checked step by step.
 
+Examples
+--------
 >>> from ganlib.proofs import global_optimum
 >>> proof = global_optimum()
 >>> print(str(proof.check()).splitlines()[0])

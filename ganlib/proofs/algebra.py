@@ -182,6 +182,8 @@ def _log_sign(argument: Any) -> Any:
 def sign(expr: Any) -> int | None:
     """The sign of `expr` for all positive densities and all y, D(.) in (0, 1); None when SymPy cannot tell.
 
+    Examples
+    --------
     >>> from ganlib.proofs.notation import p_data, p_g, x
     >>> sign(p_data(x) / (p_data(x) + p_g(x)) - 1), sign(p_data(x) - p_g(x))
     (-1, None)

@@ -42,6 +42,8 @@ def in_unit_interval(expr: Any) -> bool:
 def density_name(density: Any) -> str:
     r"""The LaTeX name of a density, without its argument.
 
+    Examples
+    --------
     >>> density_name(p_data(x))
     'p_{\\mathrm{data}}'
     """
@@ -162,6 +164,8 @@ class Gradient(Defined):
 def unfold(expr: Any) -> Any:
     """Replace every defined term by its definition, and carry out explicit derivatives and substitutions.
 
+    Examples
+    --------
     >>> unfold(OptimalD(p_data(x), p_g(x)))
     p_data(x)/(p_data(x) + p_g(x))
     """
@@ -237,6 +241,8 @@ class _Printer(LatexPrinter):  # type: ignore[misc]  # sympy is untyped
 def to_latex(expr: Expr | Any) -> str:
     r"""The LaTeX of an expression or relation, in the paper's notation.
 
+    Examples
+    --------
     >>> to_latex(KL(p_data(x), Mixture(p_data(x), p_g(x))))
     '\\operatorname{KL}\\left(p_{\\mathrm{data}} \\,\\|\\, m\\right)'
     """

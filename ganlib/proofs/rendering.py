@@ -78,6 +78,8 @@ def claim_to_latex(step: Step) -> str:
 def heading(name: str) -> str:
     """A step's name as a heading: words instead of hyphens.
 
+    Examples
+    --------
     >>> heading("jsd-gradient")
     'JSD gradient'
     """

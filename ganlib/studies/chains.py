@@ -49,9 +49,13 @@ PROTOCOL = (
 class Settings:
     """Of the machine, its chains and the comparison.
 
-    data : of `ganlib.data.load`, one with grey images. generator : file of a trained generator, in the folder.
+    Parameters
+    ----------
+    data : of `ganlib.data.load`, one with grey images.
+    generator : file of a trained generator, in the folder.
     hidden, iterations, every, m, lr, seed : of `ganlib.rbm.RBM` and `ganlib.rbm.train`.
-    chains : an even number >= 4: half start at training images, half at fair coins. burn_in : steps left out first.
+    chains : an even number >= 4: half start at training images, half at fair coins.
+    burn_in : steps left out first.
     steps : of each chain after that, and samples of each sequence of the generator, >= 4.
     rounds, block : how often each is timed, and for how many states a sequence.
 
@@ -209,7 +213,10 @@ def _timings(
 ) -> dict[str, Any]:
     """States a second of both, one at a time and one of each chain at once, and effective samples a second.
 
-    v : (chains, pixels), where the timed chains go on from. correlated : of the chains, from `mixing.correlation`.
+    Parameters
+    ----------
+    v : (chains, pixels), where the timed chains go on from.
+    correlated : of the chains, from `mixing.correlation`.
     """
     prior = runs.latent(run)
     names = ("gibbs chain", "generator")

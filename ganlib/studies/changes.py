@@ -49,7 +49,8 @@ class Settings:
     Parameters
     ----------
     run : whose settings are changed; by SGD, with simultaneous updates, on flat images in [0, 1].
-    data : "mnist", or "digits" for a quick look. width, units : of the pair's layers.
+    data : "mnist", or "digits" for a quick look.
+    width, units : of the pair's layers.
     iterations : of each training; ``longer``, >= 2, times as many for the one that is only longer.
     points : in ``iterations``, where a generator may be kept; they divide it.
     seeds : training seeds of each, from 0.

@@ -29,7 +29,10 @@ from ganlib.training import Diverged
 class Settings:
     """Of the classifier and its training.
 
-    data : of `ganlib.data.load`, one of digits. width, hidden : of `ganlib.nets.classifier.DigitClassifier`.
+    Parameters
+    ----------
+    data : of `ganlib.data.load`, one of digits.
+    width, hidden : of `ganlib.nets.classifier.DigitClassifier`.
     epochs, batch, lr : of Adam, whose learning rate falls from ``lr`` to 0 along a cosine.
     shift : training images are shifted by up to so many pixels each way, at random, >= 0.
     seed : of the initial weights, the order of the images and the shifts.

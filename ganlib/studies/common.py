@@ -41,6 +41,8 @@ Say = Callable[[str], None]
 class Outcome:
     """What a study found.
 
+    Parameters
+    ----------
     figures : fit for JSON; every measured number is a `figure`, or stands in a table whose columns say what they are.
     data : the splits used.
     files : written beside the result, under these names.
@@ -124,8 +126,9 @@ def side_by_side(work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], device
 
     Parameters
     ----------
-    work : a module's function. jobs : its arguments; they, and what it gives, are sent between processes, so tensors
-        are better sent as numpy arrays.
+    work : a module's function.
+    jobs : its arguments; they, and what it gives, are sent between processes, so tensors are better sent as numpy
+        arrays.
     """
     workers = min(len(jobs), torch.get_num_threads()) if device.type == "cpu" else 0
     if workers == 0:

