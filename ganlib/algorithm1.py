@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from ganlib import randomness
+from ganlib import limits, randomness
 from ganlib.losses import discriminator_loss, generator_loss
 from ganlib.randomness import Randomness
 
@@ -58,7 +58,7 @@ class Game:
     Raises
     ------
     ValueError
-        If k or m is not positive, or the loss or the reduction is unknown.
+        If k or m is out of range, or the loss or the reduction is unknown.
     """
 
     generator: nn.Module
@@ -73,9 +73,8 @@ class Game:
     reduction: str = "sum"
 
     def __post_init__(self) -> None:
-        for name, count in {"k": self.k, "m": self.m}.items():
-            if count < 1:
-                raise ValueError(f"{name} is {count}; it must be at least 1")
+        limits.check("k", self.k, most=limits.STEPS)
+        limits.check("m", self.m)
         if self.reduction not in ("sum", "mean"):
             raise ValueError(f"reduction is {self.reduction!r}; use 'sum' (-V as printed) or 'mean' (the factor 1/2)")
         self.g_loss = generator_loss(self.loss)
@@ -166,13 +165,13 @@ def algorithm1(
     Raises
     ------
     ValueError
-        If a count is not positive, the loss is unknown or the networks are on different devices.
+        If a count or the seed is out of range, the loss is unknown or the networks are on different devices.
     FloatingPointError
         At the report after D's or G's loss stopped being finite; the message names the iterations it lies between.
     """
     for name, count in {"iterations": iterations, "every": every}.items():
-        if count < 1:
-            raise ValueError(f"{name} is {count}; it must be at least 1")
+        limits.check(name, count, most=limits.STEPS)
+    limits.check("seed", seed, *limits.TORCH_SEEDS)
     game = Game(generator, discriminator, data, latent, d_optimiser, g_optimiser, k, m, loss, reduction)
     device = next(discriminator.parameters()).device
     if next(generator.parameters()).device != device:
