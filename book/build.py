@@ -61,7 +61,8 @@ def keys(root: Path) -> dict[str, str]:
         torch = metadata.version("torch")
     except metadata.PackageNotFoundError:
         torch = "none"
-    named = {name: f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("GANLIB_")}
+    settings = {name: value for name, value in sorted(os.environ.items()) if value.strip()}  # blank is not set
+    named = {name: f"{name}={value}" for name, value in settings.items() if name.startswith("GANLIB_")}
     named = {name: text for name, text in named.items() if not name.startswith(TESTS_ONLY)}
     addresses = [named.pop(name) for name in ADDRESSES if name in named]
     code = [

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from ganlib import players, randomness
+from ganlib import limits, players, randomness
 from ganlib.losses import discriminator_loss, generator_loss
 from ganlib.randomness import Randomness
 from ganlib.watch import Watch
@@ -70,7 +70,7 @@ class Game:
     Raises
     ------
     ValueError
-        If k or m is not positive, the loss or the reduction is unknown, or an optimiser does not hold exactly its own
+        If k or m is out of range, the loss or the reduction is unknown, or an optimiser does not hold exactly its own
         net's parameters (`ganlib.players.check_optimiser`).
     """
 
@@ -86,9 +86,8 @@ class Game:
     reduction: str = "sum"
 
     def __post_init__(self) -> None:
-        for name, count in {"k": self.k, "m": self.m}.items():
-            if count < 1:
-                raise ValueError(f"{name} is {count}; it must be at least 1")
+        limits.check("k", self.k, most=limits.STEPS)
+        limits.check("m", self.m)
         if self.reduction not in ("sum", "mean"):
             raise ValueError(f"reduction is {self.reduction!r}; use 'sum' (-V as printed) or 'mean' (the factor 1/2)")
         self.d_loss: Callable[[Tensor, Tensor], Tensor] = partial(discriminator_loss, reduction=self.reduction)
@@ -189,16 +188,16 @@ def algorithm1(
     Raises
     ------
     ValueError
-        At once, if a count is not positive, the loss is unknown, an optimiser does not hold exactly its own net's
-        parameters or the networks are on different devices. When the first report is asked for, before the first step,
-        if D's logits are not one a sample, D ends in a sigmoid, or G's output has another shape or range than the data
-        (`ganlib.players.check_minibatch`).
+        At once, if a count or the seed is out of range, the loss is unknown, an optimiser does not hold exactly its own
+        net's parameters or the networks are on different devices. When the first report is asked for, before the first
+        step, if D's logits are not one a sample, D ends in a sigmoid, or G's output has another shape or range than the
+        data (`ganlib.players.check_minibatch`).
     FloatingPointError
         At the report after D's or G's loss stopped being finite; the message names the iterations it lies between.
     """
     for name, count in {"iterations": iterations, "every": every}.items():
-        if count < 1:
-            raise ValueError(f"{name} is {count}; it must be at least 1")
+        limits.check(name, count, most=limits.STEPS)
+    limits.check("seed", seed, *limits.TORCH_SEEDS)
     game = Game(generator, discriminator, data, latent, d_optimiser, g_optimiser, k, m, loss, reduction)
     device = next(discriminator.parameters()).device
     if next(generator.parameters()).device != device:

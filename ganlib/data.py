@@ -90,7 +90,9 @@ def where(root: str | Path | None = None) -> Path:
     try:
         return Path(chosen).expanduser()
     except RuntimeError:
-        raise FileNotFoundError(f"there is no home folder, where data are in {chosen}: set GANLIB_DATA") from None
+        raise FileNotFoundError(
+            f"{str(chosen)!r} is in a home folder that there is not: set GANLIB_DATA to the folder of the data files"
+        ) from None
 
 
 def _remedy(name: str, root: str | Path | None) -> str:
@@ -178,7 +180,9 @@ def _faces(file: Path) -> dict[str, np.ndarray]:
     try:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] != "scipy":  # one that it needs itself
+            raise
         raise ModuleNotFoundError(
             "TFD is a MATLAB file, read by SciPy, which is not installed: pip install scipy"
         ) from None

@@ -6,9 +6,20 @@ import ctypes
 import os
 
 import torch
+from torch import Tensor
+
+from ganlib import limits
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+# What torch says where memory is full, but for CUDA and XPU, which have a type of error: the CPU, then MPS.
+FULL = (
+    "can't allocate memory",
+    "not enough memory",
+    "Storage size calculation overflowed",
+    "MPS backend out of memory",
+    "Invalid buffer size",
+)
 
 _reported: set[str] = set()
 
@@ -32,12 +43,39 @@ def pick_device(choice: str | torch.device | None = None, *, report: bool = True
     >>> pick_device("cpu", report=False)
     device(type='cpu')
     """
-    choice = choice or os.environ.get("GANLIB_DEVICE") or None
+    choice = choice or asked_for()
     device = _automatic() if choice is None else _explicit(choice)
     if report and str(device) not in _reported:
         _reported.add(str(device))
         print(f"ganlib runs on {describe(device)}")
     return device
+
+
+def asked_for() -> str | None:
+    """The device that the environment variable GANLIB_DEVICE names; None where it is not set, or blank."""
+    return os.environ.get("GANLIB_DEVICE", "").strip() or None
+
+
+def double(x: Tensor) -> Tensor:
+    """``x`` in float64: where it is, or on the CPU if its device has no float64, as MPS and some of Intel's GPUs."""
+    return x.double() if _has_float64(x.device) else x.cpu().double()
+
+
+def memory(device: torch.device) -> int | None:
+    """Bytes of the device's whole memory, of the machine's for the CPU and MPS; None where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if device.type == "xpu":
+        return int(torch.xpu.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return None
+
+
+def is_memory_full(error: RuntimeError) -> bool:
+    """Whether torch gave up for want of memory; not every device says so by a type of error."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in FULL)
 
 
 def keep_freed_memory() -> None:
@@ -69,8 +107,10 @@ def describe(device: torch.device) -> str:
 
 
 def _automatic() -> torch.device:
+    if not torch.accelerator.is_available():  # asked first: torch 2.6 raises where there is none
+        return torch.device("cpu")
     accelerator = torch.accelerator.current_accelerator()
-    if accelerator is not None and accelerator.type in ("cuda", "mps", "xpu") and torch.accelerator.is_available():
+    if accelerator is not None and accelerator.type in ("cuda", "mps", "xpu"):
         return torch.device(accelerator.type, 0) if accelerator.type != "mps" else torch.device("mps")
     return torch.device("cpu")
 
@@ -78,8 +118,10 @@ def _automatic() -> torch.device:
 def _explicit(choice: str | torch.device) -> torch.device:
     try:
         device = torch.device(choice)
+        if str(device) != str(choice):  # torch keeps 8 bits of a number: cuda:300 would be cuda:44
+            raise RuntimeError
     except RuntimeError:
-        raise ValueError(f"{choice!r} is not a device; use cuda, cuda:N, mps, xpu or cpu") from None
+        raise ValueError(f"{limits.shown(choice)} is not a device; use cuda, cuda:N, mps, xpu or cpu") from None
     available = {
         "cpu": 1,
         "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
@@ -93,3 +135,9 @@ def _explicit(choice: str | torch.device) -> torch.device:
         there = ", ".join(f"{kind} ({n})" for kind, n in available.items() if n)
         raise ValueError(f"device {str(choice)!r} was asked for, but this machine has only: {there}")
     return device
+
+
+def _has_float64(device: torch.device) -> bool:
+    if device.type == "xpu":
+        return bool(torch.xpu.get_device_properties(device).has_fp64)
+    return device.type != "mps"

@@ -44,7 +44,8 @@ def get(name: str, root: str | Path, *, again: bool = False, quiet: bool = False
 
     Parameters
     ----------
-    name : "mnist", "fashion-mnist" or "cifar10". root : the folder, as in `ganlib.data.load`; made if it is not there.
+    name : "mnist", "fashion-mnist" or "cifar10".
+    root : the folder, as in `ganlib.data.load`; made if it is not there.
     again : replace files that look sound as well. What is looked at is their form: sizes, types, labels.
     quiet : show no progress. It goes to stderr: for each file a bar on a terminal, a line elsewhere.
 

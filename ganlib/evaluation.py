@@ -280,9 +280,9 @@ def _modes(drawn: Tensor, mixture: Mixture) -> dict[str, Any]:
 
 
 def _line(drawn: Tensor, mixture: Mixture, seed: int) -> dict[str, Any]:
-    x = drawn.double().flatten().cpu()
+    x = drawn.cpu().double().flatten()
     n, mean, std = len(x), x.mean().item(), x.std().item()
-    weights, centres = mixture.probabilities.double().cpu(), mixture.centres.double().cpu()[:, 0]
+    weights, centres = mixture.probabilities.cpu().double(), mixture.centres.cpu().double()[:, 0]
     data_mean = float(weights @ centres)
     data_std = math.sqrt(float(weights @ (centres - data_mean).square()) + mixture.std**2)
     # The data's probability of each bin is exact; the outermost bins reach to infinity.

@@ -42,9 +42,11 @@ class DataSet:
 
     Parameters
     ----------
-    title : the name to show. folder, npz : the official files' folder, and the .npz file's name.
+    title : the name to show.
+    folder, npz : the official files' folder, and the .npz file's name.
     official : names of the official files, by part, "train" or "test".
-    shape : (H, W, C) of an image. sizes : images in each part.
+    shape : (H, W, C) of an image.
+    sizes : images in each part.
     """
 
     title: str
@@ -114,7 +116,8 @@ def idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
     Parameters
     ----------
-    path : the file. shape : of the uint8 array that it must hold: images, or labels, each of 0 to 9 among them.
+    path : the file.
+    shape : of the uint8 array that it must hold: images, or labels, each of 0 to 9 among them.
 
     Raises
     ------
@@ -156,7 +159,8 @@ def npz(path: Path, part: str, shape: tuple[int, int, int, int]) -> tuple[np.nda
     ----------
     path : a file with the arrays train_images, train_labels, test_images and test_labels, or, as Keras names them,
         x_train, y_train, x_test and y_test.
-    part : "train" or "test". shape : (N, H, W, C) of its images; with C = 1, (N, H, W) is taken as well.
+    part : "train" or "test".
+    shape : (N, H, W, C) of its images; with C = 1, (N, H, W) is taken as well.
 
     Raises
     ------

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ganlib import limits
+
 OWN_IMAGES = 'Your own images: see "Your own images" in the book\'s chapter DCGAN (book/dcgan.md)'
 
 
@@ -61,8 +63,8 @@ class Images:
             raise ValueError(f"{tuple(self.labels.shape)} labels for {len(self.pixels)} images; give one for each")
         if not self.low < self.high:
             raise ValueError(f"range [{self.low}, {self.high}] is empty; low must be below high")
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"size is {self.size}; images are resized to a side of at least 1")
+        if self.size is not None:
+            limits.check("size", self.size, most=2**16)
         if self.norm is not None and not self.norm > 0:
             raise ValueError(f"norm is {self.norm}; images are scaled to a positive Euclidean norm")
 
@@ -113,7 +115,7 @@ class Images:
     def first(self, n: int) -> Images:
         """The first n images: balanced over the classes for the embedded digits."""
         if not 1 <= n <= len(self):
-            raise ValueError(f"asked for the first {n} of {len(self)} images; give 1 to {len(self)}")
+            raise ValueError(f"asked for the first {limits.shown(n)} of {len(self)} images; give 1 to {len(self)}")
         return replace(self, pixels=self.pixels[:n], labels=self.labels[:n])
 
     def to(self, device: torch.device | str) -> Images:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganlib import limits
+
 
 @dataclass(frozen=True)
 class Latent:
@@ -23,7 +25,7 @@ class Latent:
     Raises
     ------
     ValueError
-        If ``dim`` is not positive, ``law`` is unknown or ``low`` is not below ``high``.
+        If ``dim`` is not positive or is beyond any memory, ``law`` is unknown or ``low`` is not below ``high``.
 
     Examples
     --------
@@ -37,8 +39,7 @@ class Latent:
     high: float = math.sqrt(3)
 
     def __post_init__(self) -> None:
-        if self.dim < 1:
-            raise ValueError(f"latent dim is {self.dim}; it must be at least 1")
+        limits.check("latent dim", self.dim)
         if self.law not in ("uniform", "normal"):
             raise ValueError(f"latent law is {self.law!r}; use 'uniform' or 'normal'")
         if not self.low < self.high:

@@ -6,14 +6,14 @@ Works alike in Jupyter, in Colab and in the rendered book, and needs nothing of 
 from __future__ import annotations
 
 import json
-import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ganlib import fetched, figures
-from ganlib.device import describe, pick_device
+from ganlib.device import asked_for, describe, pick_device
 
 
 def setup(device: str | None = None) -> torch.device:
@@ -25,12 +25,10 @@ def setup(device: str | None = None) -> torch.device:
         As `ganlib.device.pick_device` picks it; pass "cpu" to force the CPU.
     """
     figures.use_style()
-    try:
+    if _in_ipython():  # elsewhere the call would start a shell, and figures are shown by whatever backend there is
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("retina")
-    except ImportError:  # plain Python, no notebook: figures are shown by whatever backend there is
-        pass
     return pick_device(device)
 
 
@@ -65,7 +63,7 @@ def gpu_check(chapter: str) -> None:
         print("This chapter runs its full budget on it.")
     else:
         print("This chapter runs its small budget, made for two CPU cores.")
-        if os.environ.get("GANLIB_DEVICE"):
+        if asked_for():
             print("The environment variable GANLIB_DEVICE asks for this device; without it ganlib looks for a GPU.")
         else:
             print("For the full one choose a GPU (in Colab: Runtime, Change runtime type), then run all cells again.")
@@ -109,13 +107,19 @@ def glue(name: str, value: Any) -> None:
     """
     if hasattr(value, "shape") and not isinstance(value, int | float):
         raise TypeError(f"glue({name!r}) got a {type(value).__name__}; pass a plain number (.item()) or a string")
-    try:
-        from IPython.core.getipython import get_ipython
-        from IPython.display import display
-    except ImportError:
+    if not _in_ipython():
         return
-    if get_ipython() is None:
-        return
+    from IPython.display import display
+
     prefix = "application/papermill.record/"
     metadata = {"scrapbook": {"name": name, "mime_prefix": prefix}}
     display({f"{prefix}text/plain": repr(value)}, raw=True, metadata=metadata)
+
+
+def _in_ipython() -> bool:
+    """Whether this is a notebook or another IPython shell; where it is not imported, none runs."""
+    if sys.modules.get("IPython") is None:
+        return False
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython() is not None

@@ -33,7 +33,8 @@ def check_optimiser(name: str, optimiser: Optimizer, net: nn.Module, other: nn.M
 
     Parameters
     ----------
-    name : "d_optimiser" or "g_optimiser". net, other : the player that it trains, and the other one.
+    name : "d_optimiser" or "g_optimiser".
+    net, other : the player that it trains, and the other one.
 
     Raises
     ------

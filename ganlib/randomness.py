@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from ganlib import limits
+
 _running: list[Randomness] = []
 
 
@@ -30,7 +32,7 @@ class Randomness:
     Raises
     ------
     ValueError
-        If there is no seed, or one is given twice.
+        If there is no seed, one is given twice, or one is none of torch's 64-bit seeds.
 
     Examples
     --------
@@ -43,6 +45,8 @@ class Randomness:
     def __init__(self, seeds: Sequence[int], device: torch.device, rank: int = 0, world: int = 1) -> None:
         if not seeds or len(set(seeds)) != len(seeds):
             raise ValueError(f"seeds are {list(seeds)}; give at least one, and none twice")
+        for seed in seeds:
+            limits.check("seed", seed, *limits.TORCH_SEEDS)
         self.device, self.rank, self.world = device, rank, world
         self.parts = 1
         self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlib import checkpoint
+from ganlib import checkpoint, limits
 from ganlib.checkpoint import CheckpointError
 from ganlib.nets.layers import affine
 from ganlib.training import Diverged
@@ -117,8 +117,8 @@ def train(
         At the yield after a weight stopped being finite.
     """
     for name, number in (("iterations", iterations), ("every", every), ("m", m)):
-        if number < 1:
-            raise ValueError(f"{name} is {number}; it must be at least 1")
+        limits.check(name, number)
+    limits.check("seed", seed, *limits.TORCH_SEEDS)
     if not 0 < lr < math.inf:
         raise ValueError(f"lr is {lr}; a learning rate is positive and finite")
     if data.ndim != 2 or not len(data) or data.shape[1] != len(rbm.visible_bias):

@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -162,9 +162,9 @@ class Runner:
         """Keep other processes out until the reports end: two would read and delete each other's checkpoints."""
         holder = ""
         if self.training.processes.first:
-            if not folder.exists():
-                folder.mkdir(parents=True)
-            if folder.is_dir():  # what else it may be, `_take_up` says
+            with suppress(FileExistsError):  # no folder: `_take_up` says so
+                folder.mkdir(parents=True, exist_ok=True)
+            if folder.is_dir():
                 try:
                     self._lock = lock.take(folder)
                 except lock.Held as error:
@@ -175,7 +175,7 @@ class Runner:
             )
 
     def _take_up(self, folder: Path, resume: bool) -> None:
-        found, refused = checkpoint.newest(folder) if folder.exists() else (None, [])
+        found, refused = checkpoint.newest(folder)
         if not resume and (found or refused):
             what = f"a run at iteration {found.iteration}" if found else f"a damaged checkpoint ({refused[0]})"
             raise CheckpointError(f"{folder} holds {what}: resume it, or choose another folder")
@@ -250,7 +250,9 @@ def tensorboard(folder: str | Path, seeds: Sequence[int], resumed_at: int = 0) -
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] != "tensorboard":  # one that it needs itself
+            raise
         raise ModuleNotFoundError("TensorBoard logs need the package tensorboard: pip install tensorboard") from None
     writer = SummaryWriter(str(folder), purge_step=resumed_at + 1 if resumed_at else None)
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from ganlib import limits
+from ganlib.device import memory
 from ganlib.latent import Latent
 
 
@@ -29,13 +31,22 @@ def sample(generator: nn.Module, latent: Latent, n: int, *, seed: int = 0, batch
     Raises
     ------
     ValueError
-        If ``n`` or ``batch`` is not positive.
+        If ``n`` or ``batch`` is not positive, or ``n`` or ``seed`` beyond what torch counts.
+    MemoryError
+        If noise and samples need more than the device's whole memory; after one batch at the latest.
     """
-    if n < 1 or batch < 1:
-        raise ValueError(f"n is {n} and batch {batch}; both must be at least 1")
+    limits.check("n", n)
+    limits.check("batch", batch)
+    limits.check("seed", seed, *limits.TORCH_SEEDS)
     device = next(generator.parameters()).device
+    _check_memory(n, 4 * latent.dim, device)
     z = latent.minibatch(n, torch.Generator(device).manual_seed(seed))
-    return push(generator, z, batch=batch)
+    first = push(generator, z[:batch], batch=batch)
+    if n <= batch:
+        return first
+    each = first.nbytes // len(first)
+    _check_memory(n, 4 * latent.dim + 2 * each, device)  # the batches, and then all of them in one
+    return torch.cat([first, *(push(generator, part, batch=batch) for part in z[batch:].split(batch))])
 
 
 def push(generator: nn.Module, z: Tensor, *, batch: int = 1000) -> Tensor:
@@ -80,3 +91,11 @@ def evaluating(net: nn.Module) -> Iterator[None]:
             yield
     finally:
         net.train(was_training)
+
+
+def _check_memory(n: int, bytes_each: int, device: torch.device) -> None:
+    """Refuse what cannot fit: a system that lends more memory than it has ends the process without a word."""
+    there = memory(device)
+    if there is not None and n * bytes_each > there:
+        needed = f"{n * bytes_each / 2**30:,.0f} GiB, {there / 2**30:,.0f} GiB are there"
+        raise MemoryError(f"n is {n}: that many samples take {needed}; draw at most {there // bytes_each} at once")

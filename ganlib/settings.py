@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from ganlib import toys
+from ganlib import limits, toys
 from ganlib.images import OWN_IMAGES
 from ganlib.losses import GENERATOR_LOSSES
 from ganlib.nets.mlp import ACTIVATIONS
@@ -61,6 +61,16 @@ OWNERS = {
     **dict.fromkeys(("beta1", "beta2"), ("optimiser", "adam")),
     **dict.fromkeys(("latent_low", "latent_high"), ("latent_law", "uniform")),
     "pretrained": ("stage", 2),
+}
+# Of the integers: least and most. Those that end at 1,000 layers, 10,000 pieces and 65,536 pixels multiply others.
+RANGES = {
+    **dict.fromkeys(("width", "units", "latent_dim", "m"), (1, limits.SIZE)),
+    **dict.fromkeys(("k", "momentum_epochs", "iterations", "every"), (1, limits.STEPS)),
+    "depth": (1, 1_000),
+    "pieces": (1, 10_000),
+    "image_size": (0, 2**16),
+    "examples": (0, limits.SIZE),
+    "epoch": (0, limits.STEPS),
 }
 
 
@@ -194,13 +204,17 @@ def read(setting: str, text: str, kind: str, says: str = "") -> str | int | floa
         return int(text) if kind == "int" else float(text) if kind == "float" else text
     except ValueError:
         wanted = {"int": "an integer", "float": "a number"}[kind]
-        raise ValueError(f"{setting} is {text!r}; it must be {wanted}{f' ({says})' if says else ''}") from None
+        given = limits.shown(text)
+        raise ValueError(f"{setting} is {given}; it must be {wanted}{f' ({says})' if says else ''}") from None
 
 
 def _check_type(run: Run, name: str, kind: str) -> None:
     value = getattr(run, name)
     if kind == "float" and type(value) is int:
-        object.__setattr__(run, name, float(value))
+        try:
+            object.__setattr__(run, name, float(value))
+        except OverflowError:
+            raise ValueError(f"run {run.name!r}: {name} is {limits.shown(value)}; no float is that large") from None
     elif type(value).__name__ != kind:
         raise TypeError(f"run {run.name!r}: {name} is {value!r}, of type {type(value).__name__}; it must be {kind}")
 
@@ -213,12 +227,9 @@ def _choices(run: Run) -> Iterator[str]:
 
 
 def _ranges(run: Run) -> Iterator[str]:
-    for name in ("width", "depth", "units", "pieces", "latent_dim", "k", "m", "momentum_epochs", "iterations", "every"):
-        if getattr(run, name) < 1:
-            yield f"{name} is {getattr(run, name)}; it must be at least 1"
-    for name in ("image_size", "examples", "epoch"):
-        if getattr(run, name) < 0:
-            yield f"{name} is {getattr(run, name)}; it must be at least 0"
+    for name, (least, most) in RANGES.items():
+        if problem := limits.outside(name, getattr(run, name), least, most):
+            yield problem
     for name in ("d_lr", "g_lr", "lr_floor"):
         if not 0 < getattr(run, name) < math.inf:
             yield f"{name} is {getattr(run, name)}; it must be positive and finite"
@@ -232,7 +243,7 @@ def _ranges(run: Run) -> Iterator[str]:
     if not -math.inf < run.latent_low < run.latent_high < math.inf:
         yield f"latent_low {run.latent_low} and latent_high {run.latent_high} must be finite and ascend"
     if run.stage not in (1, 2):
-        yield f"stage is {run.stage}; the TFD experiment has 1 and 2"
+        yield f"stage is {limits.shown(run.stage)}; the TFD experiment has 1 and 2"
 
 
 def _misfits(run: Run) -> Iterator[str]:

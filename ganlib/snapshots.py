@@ -179,10 +179,11 @@ def choose_average(
     found = _found(folder, run, seed)
     curve: list[tuple[int, float, float]] = []
     best, mean = None, _generator(found[-1][1], run, seed).to(device)
-    total = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in mean.state_dict().items()}
+    # On the CPU, where the files are read: not every device has float64.
+    total = {name: torch.zeros(tensor.shape, dtype=torch.float64) for name, tensor in mean.state_dict().items()}
     for count, (_, path) in enumerate(reversed(found), 1):
         for name, tensor in _generator(path, run, seed).state_dict().items():
-            total[name] += tensor.to(device)
+            total[name] += tensor
         if count not in AVERAGED:
             continue
         mean.load_state_dict({name: (tensor / count).half().float() for name, tensor in total.items()})

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from ganlib import distributed, optimisers, precision, runs, state
 from ganlib.algorithm1 import Game, Report, iteration, simultaneous_iteration
-from ganlib.device import keep_freed_memory, pick_device
+from ganlib.device import is_memory_full, keep_freed_memory, memory, pick_device
 from ganlib.distributed import Processes
 from ganlib.ensemble import Ensemble, ManySeeds
 from ganlib.graphs import Captured
@@ -74,7 +74,7 @@ class Training:
             keep_freed_memory()
         self.randomness = Randomness(self.seeds, self.device, self.processes.rank, self.processes.world)
         self.data = runs.load_data(run, self.device)
-        pairs = [runs.networks(run, seed, self.data) for seed in self.seeds]
+        pairs = self._pairs()
         self.generator, self.discriminator = (self._net(list(nets)) for nets in zip(*pairs, strict=True))
         captured = self.device.type == "cuda" and graph is not False and self.processes.world == 1
         self.game = self._game(captured)
@@ -113,8 +113,8 @@ class Training:
                         self.schedule(self.iteration)
                     self.statistics += self._iterate()
                     self.iteration += 1
-        except RuntimeError as error:  # torch.OutOfMemoryError is one; on the CPU it is a plain one
-            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        except RuntimeError as error:
+            if not is_memory_full(error):
                 raise
             raise OutOfMemory(self._smaller()) from error
 
@@ -164,6 +164,18 @@ class Training:
         assert isinstance(self.generator, Ensemble)
         assert isinstance(self.discriminator, Ensemble)
         return self.generator.member(index), self.discriminator.member(index)
+
+    def _pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Every seed's nets, on the CPU; refused before the second where all of them are more than its memory."""
+        pairs: list[tuple[nn.Module, nn.Module]] = []
+        for seed in self.seeds:
+            pairs.append(runs.networks(self.run, seed, self.data))
+            if len(pairs) == 1 and self.many:
+                size = sum(p.nbytes for net in pairs[0] for p in net.parameters())
+                there = memory(torch.device("cpu"))
+                if there is not None and size * len(self.seeds) > there:
+                    raise OutOfMemory(self._smaller())
+        return pairs
 
     def _net(self, nets: list[nn.Module]) -> nn.Module:
         nets = [net.to(self.device) for net in nets]

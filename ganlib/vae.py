@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlib import checkpoint
+from ganlib import checkpoint, limits
 from ganlib.checkpoint import CheckpointError
+from ganlib.device import double
 from ganlib.images import Images
 from ganlib.latent import Latent
 from ganlib.nets.layers import Affine
@@ -145,8 +146,8 @@ def train(
         At the yield after the bound or a weight stopped being finite.
     """
     for name, number in (("iterations", iterations), ("every", every), ("m", m)):
-        if number < 1:
-            raise ValueError(f"{name} is {number}; it must be at least 1")
+        limits.check(name, number)
+    limits.check("seed", seed, *limits.TORCH_SEEDS)
     if not 0 < lr < math.inf:
         raise ValueError(f"lr is {lr}; a learning rate is positive and finite")
     _check_images(vae, data)
@@ -182,7 +183,7 @@ def bounds(vae: VAE, data: Images, *, seed: int = 0, batch: int = 1000) -> Tenso
     noise = latent(vae.decoder).minibatch(len(data), torch.Generator(data.pixels.device).manual_seed(seed))
     with torch.no_grad():
         parts = enumerate(noise.split(batch))
-        return torch.cat([vae.elbo(data.floats(slice(i * batch, (i + 1) * batch)), z).double() for i, z in parts])
+        return torch.cat([double(vae.elbo(data.floats(slice(i * batch, (i + 1) * batch)), z)) for i, z in parts])
 
 
 def latent(decoder: PaperGenerator) -> Latent:

@@ -37,7 +37,8 @@ class Watch:
 
     Parameters
     ----------
-    game : whose. iterations : of the whole run.
+    game : whose.
+    iterations : of the whole run.
     seeds : how many are trained side by side, along the first axis of every weight; 0 for one alone.
     """
 

@@ -15,8 +15,8 @@ import nbformat
 import pytest
 import yaml
 
-SOURCE = Path(os.environ.get("GANLIB_TEST_SOURCE", Path(__file__).resolve().parents[1]))
-FOLDER = Path(os.environ.get("GANLIB_TEST_PAGES", SOURCE / "_build" / "html")) / "_notebooks"
+SOURCE = Path(os.environ.get("GANLIB_TEST_SOURCE", "").strip() or Path(__file__).resolve().parents[1])
+FOLDER = Path(os.environ.get("GANLIB_TEST_PAGES", "").strip() or SOURCE / "_build" / "html") / "_notebooks"
 TOC = yaml.safe_load((SOURCE / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.M | re.S)

@@ -61,6 +61,22 @@ def test_every_declared_dependency_is_pinned_within_its_range(requirement: Requi
     assert requirement.specifier.contains(pinned()[canonicalize_name(requirement.name)])
 
 
+def lowest() -> dict[str, Version]:
+    lines = (ROOT / "tests" / "lowest-pins.txt").read_text().splitlines()
+    return {name: Version(version) for name, version in (line.split("==") for line in lines if line[0] != "#")}
+
+
+def test_the_lowest_versions_declared_are_those_that_are_tested() -> None:
+    extras, pins = PROJECT["optional-dependencies"], lowest()
+    for line in (*PROJECT["dependencies"], *extras["notebook"], *extras["tensorboard"]):
+        requirement = Requirement(line)
+        (bound,) = [Version(each.version) for each in requirement.specifier if each.operator == ">="]
+        assert pins[requirement.name] == bound, f"{line}: tests/lowest-pins.txt has {pins[requirement.name]}"
+    for requirement in map(Requirement, extras["test"]):
+        assert requirement.name == PROJECT["name"] or pins[requirement.name] in requirement.specifier, requirement
+    assert pins.keys() <= {requirement.name for requirement in declared()}
+
+
 def installed_needs(environment: dict[str, str]) -> set[str]:
     """The names that `.[dev]` pulls in under ``environment``, found by walking the installed metadata."""
     todo = [(canonicalize_name(requirement.name), frozenset(requirement.extras)) for requirement in declared()]

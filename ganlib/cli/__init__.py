@@ -8,7 +8,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from ganlib.cli.arguments import DONE, INTERRUPTED, MEMORY, UNEXPECTED, Stop, parser
+from ganlib.cli import streams
+from ganlib.cli.arguments import DONE, INTERRUPTED, MEMORY, UNEXPECTED, UNREAD, Stop, parser
 
 __all__ = ["main"]
 
@@ -23,6 +24,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : the arguments; default those of the process.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    streams.fill()
+    try:
+        with streams.lasting_stderr():
+            code = _run(argv)
+            sys.stdout.flush()  # here, not at the end of the process, where nobody catches
+        return code
+    except BrokenPipeError:  # whoever read the output has seen enough
+        streams.drop(sys.stdout)
+        return UNREAD
+    except OSError as error:
+        streams.drop(sys.stdout)
+        print(f"error: {error}", file=sys.stderr)
+        return UNEXPECTED
+
+
+def _run(argv: list[str]) -> int:
     try:
         args = parser().parse_args(argv)
     except SystemExit as leaving:

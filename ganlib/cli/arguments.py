@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-DONE, UNEXPECTED, USAGE, DIVERGED, MEMORY, REFUSED, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
+from ganlib import limits
+
+DONE, UNEXPECTED, USAGE, DIVERGED, MEMORY, REFUSED, NO_DATA, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 5, 6, 130, 141
 FOLDER = Path("trained")
 EPILOG = """\
 examples:
@@ -33,6 +35,7 @@ exit codes:
   5  a checkpoint or a results file was refused
   6  data, or the package they come in, are missing or damaged, or were not downloaded
   130  interrupted by Ctrl-C or SIGTERM; the last checkpoint is kept, and the command that resumes is printed
+  141  nobody reads the output any more (| head); a training goes on and is saved all the same
 Under torchrun these are the codes of the processes; torchrun itself ends with 0 or 1.
 
 Data are looked for in the folder GANLIB_DATA, else in ~/.cache/ganlib.
@@ -163,7 +166,7 @@ def _settings(to: Parser) -> None:
 
 def _device(to: Parser) -> None:
     to.add_argument("--device", help="cuda, cuda:1, mps, xpu or cpu; default GANLIB_DEVICE, else the accelerator found")
-    to.add_argument("--threads", type=_count, help="CPU threads (torch's own choice)")
+    to.add_argument("--threads", type=_threads, metavar="N", help="CPU threads (torch's own choice)")
 
 
 def _training(to: Parser) -> None:
@@ -181,7 +184,7 @@ def _training(to: Parser) -> None:
     )
     to.add_argument("--out", type=Path, metavar="FOLDER", help="where checkpoints are kept (trained/NAME)")
     to.add_argument(
-        "--save-every", type=_count, default=0, metavar="N", help="iterations between checkpoints (1 %% of the run)"
+        "--save-every", type=_steps, default=0, metavar="N", help="iterations between checkpoints (1 %% of the run)"
     )
     to.add_argument("--tensorboard", type=Path, metavar="FOLDER", help="write TensorBoard logs")
     to.add_argument("--eager", action="store_true", help="no CUDA graph: slower, for debugging")
@@ -198,22 +201,35 @@ def _samples(to: Parser) -> None:
     to.add_argument("--samples", type=_count, default=10_000, metavar="N", help="samples a measurement uses (10000)")
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+def _count(text: str, most: int = limits.SIZE) -> int:
+    if not _within(text, 1, most):
+        raise argparse.ArgumentTypeError(f"{limits.shown(text)} is not a number from 1 to {most}")
     return int(text)
+
+
+def _steps(text: str) -> int:
+    return _count(text, limits.STEPS)
+
+
+def _threads(text: str) -> int:
+    return _count(text, limits.THREADS)
 
 
 def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is no seed; give an integer from 0 to 2**63 - 1")
+    if not _within(text, 0, 2**63 - 1):
+        raise argparse.ArgumentTypeError(f"{limits.shown(text)} is no seed; give an integer from 0 to 2**63 - 1")
     return int(text)
+
+
+def _within(text: str, least: int, most: int) -> bool:
+    # Python reads no integer of more than 4,300 digits.
+    return text.isdecimal() and len(text) <= 100 and least <= int(text) <= most
 
 
 def _seeds(text: str) -> tuple[int, ...]:
     if "," not in text:
-        return tuple(range(_count(text)))
+        return tuple(range(_count(text, limits.SEEDS)))
     seeds = tuple(_seed(each.strip()) for each in text.removesuffix(",").split(","))
     if len(set(seeds)) < len(seeds):
-        raise argparse.ArgumentTypeError(f"{text!r} names a seed twice")
+        raise argparse.ArgumentTypeError(f"{limits.shown(text)} names a seed twice")
     return seeds

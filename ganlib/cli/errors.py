@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from ganlib.checkpoint import CheckpointError
 from ganlib.cli.arguments import DIVERGED, MEMORY, NO_DATA, REFUSED, UNEXPECTED, Stop
+from ganlib.device import is_memory_full
 from ganlib.downloads import DownloadError
 from ganlib.files import DataError
 from ganlib.provenance import ResultsError
@@ -34,10 +33,12 @@ def expected_errors() -> Iterator[None]:
         raise Stop(NO_DATA, str(error)) from error
     except MemoryError as error:
         raise Stop(MEMORY, str(error) or "out of memory") from error
+    except BrokenPipeError:  # of the output: no fault, and `main` knows what to do
+        raise
     except OSError as error:
         raise Stop(UNEXPECTED, str(error)) from error
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not is_memory_full(error):
             raise
         what = str(error).partition("\n")[0]
         raise Stop(MEMORY, f"out of memory ({what}): try smaller nets, or fewer samples or seeds at once") from error

@@ -142,6 +142,8 @@ def closest_pairs(samples: Tensor, batch: int, *, seed: int = 0) -> tuple[Tensor
     index (batches, 2) int64, into the samples (n, ...), and Euclidean distance (batches,), exact; both on the CPU.
     """
     flat = samples.detach().flatten(1)
+    if flat.device.type == "mps":  # which has no pdist
+        flat = flat.cpu()
     flat = flat if flat.dtype == torch.float64 else flat.float()
     deal = torch.randperm(len(flat), generator=torch.Generator().manual_seed(seed))
     # pdist lists the pairs row by row: row i of the upper triangle starts at starts[i].

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganlib.device import double
+
 # One block of a distance matrix, in bytes.
 BLOCK_BYTES = 2**26
 
@@ -97,8 +99,8 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> Coverage:
         distance = _distances(block, fake)
         fake_inside |= (distance <= radius[:, None]).any(0)
         real_inside.append((distance <= fake_radius).any(1))
-    recall = torch.cat(real_inside).double().mean().item()
-    return Coverage(fake_inside.double().mean().item(), recall, k, len(real), len(fake))
+    recall = double(torch.cat(real_inside)).mean().item()
+    return Coverage(double(fake_inside).mean().item(), recall, k, len(real), len(fake))
 
 
 def _radii(points: Tensor, k: int) -> Tensor:

@@ -69,7 +69,9 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     _check(real, fake)
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] != "torchmetrics":  # one that it needs itself
+            raise
         raise ModuleNotFoundError(
             "the Frechet distance is computed by the package torchmetrics, which is not installed: pip install "
             "torchmetrics (it is part of ganlib[notebook])"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ganlib.device import double
 from ganlib.nets.layers import affine
 
 # One block of the distance matrix, in bytes.
@@ -53,11 +54,13 @@ def lloyd(points: Tensor, centres: Tensor, rounds: int) -> Tensor:
     shape, flat, found = centres.shape, points.flatten(1).float(), centres.flatten(1).float().clone()
     for _ in range(rounds):
         norms = found.square().sum(1)
-        count = torch.zeros(len(found), dtype=torch.float64, device=flat.device)
-        total = torch.zeros(found.shape, dtype=torch.float64, device=flat.device)
+        total = torch.zeros_like(double(found))
+        count = total.new_zeros(len(found))
         for block in flat.split(max(1, BLOCK_BYTES // (4 * len(found)))):
-            owner = affine(-2 * block, found, norms).argmin(1)  # without |x|^2, the same for every centre
+            # Without |x|^2, the same for every centre.
+            owner = affine(-2 * block, found, norms).argmin(1).to(total.device)
             count += torch.bincount(owner, minlength=len(found))
-            total.index_add_(0, owner, block.double())
-        found = torch.where(count[:, None] > 0, (total / count.clamp(min=1)[:, None]).float(), found)
+            total.index_add_(0, owner, double(block))
+        means = (total / count.clamp(min=1)[:, None]).float().to(found.device)
+        found = torch.where((count > 0).to(found.device)[:, None], means, found)
     return found.reshape(shape)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ganlib.device import double
+
 
 def nearest(samples: Tensor, training: Tensor, batch: int = 1000) -> tuple[Tensor, Tensor]:
     """Index of, and Euclidean distance to, the nearest training example of each sample, in pixel space.
@@ -70,4 +72,4 @@ def copy_threshold(distance_of_new: Tensor, share: float = 0.01) -> float:
     """
     if not 0 < share < 1:
         raise ValueError(f"share is {share}; it must lie in (0, 1)")
-    return distance_of_new.double().quantile(share).item()
+    return double(distance_of_new).quantile(share).item()

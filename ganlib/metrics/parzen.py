@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganlib.device import double
 from ganlib.nets.layers import affine
 
 # The original's ten widths.
@@ -103,7 +104,7 @@ def log_likelihoods(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] |
     Returns
     -------
     Tensor
-        (len(sigmas), t) float64, nats.
+        (len(sigmas), t) float64, nats; on the CPU where the device has no float64 (see `ganlib.device.double`).
 
     Raises
     ------
@@ -126,7 +127,7 @@ def log_likelihoods(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] |
     samples, points = (samples - centre).float(), (points - centre).float()
     n, dim = samples.shape
     norms = samples.square().sum(1)
-    precision = torch.tensor([0.5 / s**2 for s in sigmas], dtype=torch.float64, device=points.device)
+    precision = torch.tensor([0.5 / s**2 for s in sigmas], dtype=torch.float64)
     rows = max(1, BLOCK_BYTES // (4 * n))
     blocks = []
     for block in points.split(rows):
@@ -136,11 +137,12 @@ def log_likelihoods(samples: Tensor, points: Tensor, sigmas: tuple[float, ...] |
         nearest = squared.amin(1, keepdim=True)
         squared -= nearest
         # Powers of 2: on processors torch's exp2 costs a fraction of its exp, most of all where the result underflows.
-        sums = torch.stack([(squared * (-0.5 / s**2 * LOG2_E)).exp2_().sum(1) for s in sigmas]).double()
-        distance = (nearest[:, 0].double() + block.double().square().sum(1)).clamp(min=0)
-        blocks.append(sums.log() - precision[:, None] * distance)
+        sums = double(torch.stack([(squared * (-0.5 / s**2 * LOG2_E)).exp2_().sum(1) for s in sigmas]))
+        distance = (double(nearest[:, 0]) + double(block).square().sum(1)).clamp(min=0)
+        blocks.append(sums.log() - precision.to(distance.device)[:, None] * distance)
     log_norm = [math.log(n) + dim * math.log(s * math.sqrt(2 * math.pi)) for s in sigmas]
-    return torch.cat(blocks, dim=1) - torch.tensor(log_norm, dtype=torch.float64, device=points.device)[:, None]
+    found = torch.cat(blocks, dim=1)
+    return found - torch.tensor(log_norm, dtype=torch.float64, device=found.device)[:, None]
 
 
 def evaluate(
@@ -175,8 +177,9 @@ def evaluate_original(
 
     def scores(points: Tensor, sigma: float) -> Tensor:
         out = []
-        for part in points.flatten(1).double().split(batch):
-            scaled = torch.stack([(x - samples.flatten(1).double()) / sigma for x in part])
+        kernels = double(samples.flatten(1))
+        for part in double(points.flatten(1)).split(batch):
+            scaled = torch.stack([(x - kernels) / sigma for x in part])
             out.append(torch.logsumexp(-0.5 * scaled.square().sum(-1), dim=1))
         n, dim = samples.flatten(1).shape
         return torch.cat(out) - math.log(n) - dim * math.log(sigma * math.sqrt(2 * math.pi))

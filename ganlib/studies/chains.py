@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlib import data, evaluation, rbm, runs
-from ganlib.device import keep_freed_memory
+from ganlib.device import double, keep_freed_memory
 from ganlib.images import Images
 from ganlib.rbm import RBM
 from ganlib.runs import Run
@@ -120,7 +120,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     figures: dict[str, Any] = {"protocol": PROTOCOL, "lags": [lag for lag in LAGS if lag < settings.steps]}
     figures["gibbs chain"] = mixing.correlation(states, figures["lags"])
     shown = [step for step in SHOWN if step < settings.steps]
-    pictures = {"steps": np.array(shown), "chain": _picture(states[0, shown], train)}
+    pictures: dict[str, Any] = {"steps": np.array(shown), "chain": _picture(states[0, shown], train)}
     for name, net in generators.items():
         drawn = _sequences(trained.run, net, settings, rng)
         figures[name] = mixing.correlation(drawn, figures["lags"])
@@ -133,7 +133,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     )
     say(f"effective samples a second, generator to chain: {figures['time']['in_parallel']['ratio']['value']:,.0f}")
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **pictures)
+    np.savez_compressed(buffer, **pictures)
     return Outcome(figures, [train, test], {"rbm.safetensors": weights, "chains.npz": buffer.getvalue()}, inputs)
 
 
@@ -185,8 +185,8 @@ def _sample(run: Run, net: nn.Module, z: Tensor) -> Tensor:
 def _free_energies(machine: RBM, states: Tensor, test: Tensor) -> dict[str, Any]:
     """Mean free energy of the states of chains from either start, and of test images."""
     half = len(states) // 2
-    means = np.array([machine.free_energy(sequence.float()).double().mean().item() for sequence in states])
-    own = machine.free_energy(test.float()).double()
+    means = np.array([double(machine.free_energy(sequence.float())).mean().item() for sequence in states])
+    own = double(machine.free_energy(test.float()))
     unit = "nats, up to the machine's log Z"
     found = {
         f"started at {start}": figure(

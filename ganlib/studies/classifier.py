@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ganlib import data, features
+from ganlib.device import double
 from ganlib.images import Images
 from ganlib.nets import count_parameters
 from ganlib.nets.classifier import SIDE, DigitClassifier
@@ -101,7 +102,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
 def accuracy(net: DigitClassifier, images: Images, batch: int = 1000) -> float:
     """Share of images that the classifier gives their label."""
     seen = features.digit_classes(images.scaled(0, 1).floats(), net, batch=batch)
-    return (seen == images.labels).double().mean().item()
+    return double(seen == images.labels).mean().item()
 
 
 def shifted(images: Tensor, reach: int, rng: torch.Generator) -> Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganlib import limits
 from ganlib.evaluation import figure
 from ganlib.images import Images
 
@@ -85,8 +86,9 @@ def read(folder: Path, name: str, inputs: dict[str, str]) -> Path:
 def picture_file(pictures: Mapping[str, Tensor]) -> bytes:
     """Images in [0, 1], by name, as the bytes of an .npz file of uint8 arrays."""
     buffer = io.BytesIO()
-    arrays = {name: (x.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy() for name, x in pictures.items()}
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    grey = {name: (x.clamp(0, 1) * 255).round().to(torch.uint8) for name, x in pictures.items()}
+    arrays: dict[str, Any] = {name: x.cpu().numpy() for name, x in grey.items()}
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -110,12 +112,16 @@ def check_file_names(weights: str, vae: str) -> None:
 
 
 def check_types(settings: Any) -> None:
-    """Refuse settings whose value is not of the type they are declared with (TypeError)."""
+    """Refuse settings of another type than they are declared with (TypeError), and endless integers (ValueError)."""
     kinds = {"int": int, "float": (int, float), "str": str}
     for each in fields(settings):
         value, kind = getattr(settings, each.name), str(each.type)
         if isinstance(value, bool) or not isinstance(value, kinds[kind]):  # type: ignore[arg-type]
             raise TypeError(f"{each.name} is {value!r}; it must be {kind}")
+        if isinstance(value, int) and kind == "int":
+            seed, several = each.name.endswith("seed"), each.name in ("seeds", "draws")
+            most = limits.SEED if seed else limits.SEEDS if several else limits.SIZE
+            limits.check(each.name, value, 0 if seed else -most, most)
 
 
 def side_by_side(work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], device: torch.device) -> Iterator[T]:

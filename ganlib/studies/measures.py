@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganlib.device import double
 from ganlib.metrics.birthday import birthday_test, wilson_interval
 from ganlib.metrics.coverage import precision_recall
 from ganlib.metrics.frechet import frechet_distance
@@ -135,7 +136,7 @@ def neighbours(samples: Tensor, training: Tensor, held_out: Tensor, unit: str) -
         raise ValueError(f"{len(training)} training images and {len(held_out)} held out; the shares need equal numbers")
     to_training, to_held_out = nearest(samples, training)[1], nearest(samples, held_out)[1]
     n, n_is = len(samples), f"samples, against {len(training):,} images"
-    share = ((to_training < to_held_out).double() + 0.5 * (to_training == to_held_out).double()).mean().item()
+    share = (double(to_training < to_held_out) + 0.5 * double(to_training == to_held_out)).mean().item()
     low, high = wilson_interval(round(share * n), n)
     return {
         "training": _median(to_training, unit, f"{n_is} that were trained on"),
@@ -166,7 +167,7 @@ def copies(samples: Tensor, training: Tensor, threshold: float, new: int, unit: 
 
 
 def _median(distances: Tensor, unit: str, n_is: str) -> dict[str, Any]:
-    ordered, n = distances.double().sort().values, len(distances)
+    ordered, n = double(distances).sort().values, len(distances)
     reach = 0.98 * math.sqrt(n)  # 1.96 standard deviations of the number below the median, sqrt(n) / 2
     low, high = ordered[max(0, math.floor(n / 2 - reach))], ordered[min(n - 1, math.ceil(n / 2 + reach))]
     half = ((high - low) / 2).item()
@@ -211,7 +212,7 @@ def birthday(
 
 def classes(draws: Sequence[Tensor]) -> dict[str, Any]:
     """Shares of the ten digits among classes (n,) int64 in 0..9, and their entropy."""
-    shares = torch.stack([torch.bincount(drawn, minlength=CLASSES).double() / len(drawn) for drawn in draws]).cpu()
+    shares = torch.stack([double(torch.bincount(drawn, minlength=CLASSES)) / len(drawn) for drawn in draws]).cpu()
     entropies = [-(row * row.log()).nan_to_num(0).sum().item() for row in shares]
     n = len(draws) * len(draws[0])
     mean = shares.mean(0)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from ganlib import data, runs
+from ganlib.device import double
 from ganlib.images import Images
 from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.runs import Run
@@ -152,11 +153,11 @@ def _nearness(drawn: Tensor, seen: Tensor, unseen: Tensor) -> dict[str, float]:
     _, all_seen = nearest(drawn, seen)
     close = copy_threshold(new_to_seen)
     return {
-        "nearer_to_training": (to_seen < to_unseen).double().mean().item(),
+        "nearer_to_training": double(to_seen < to_unseen).mean().item(),
         "distance_to_training": all_seen.median().item(),
         "distance_of_new_images": new_to_seen.median().item(),
         "copy_threshold": close,
-        "copies": (all_seen < close).double().mean().item(),
+        "copies": double(all_seen < close).mean().item(),
     }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganlib.device import double
 from ganlib.metrics.autocorrelation import autocorrelation, effective_samples
 from ganlib.studies.common import figure
 
@@ -85,7 +86,7 @@ def between(states: Tensor) -> np.ndarray:
         raise ValueError(
             f"there are {len(states)} sequences; their means' variance takes at least 3, one of them left out"
         )
-    means = torch.stack([sequence.float().mean(0) for sequence in states]).double()
+    means = double(torch.stack([sequence.float().mean(0) for sequence in states]))
     found = []
     for left_out in (None, *range(len(states))):
         kept = means if left_out is None else torch.cat([means[:left_out], means[left_out + 1 :]])

@@ -26,9 +26,12 @@ class Settings:
 
     Parameters
     ----------
-    data : what the generators were trained on. weights : generators by ``reproduce``, file names in the folder without
-        ".safetensors", separated by commas; may be empty. vae : a decoder's file, with its ending, or empty.
-    samples : of each. seed : of the draw; generators with the same latent are given the same z.
+    data : what the generators were trained on.
+    weights : generators by ``reproduce``, file names in the folder without
+        ".safetensors", separated by commas; may be empty.
+    vae : a decoder's file, with its ending, or empty.
+    samples : of each.
+    seed : of the draw; generators with the same latent are given the same z.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """The commands end to end, what they refuse and in which words, exit codes, and Ctrl-C on a real process."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,8 +18,8 @@ import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlib import checkpoint, evaluation, features, parzen_sweep, provenance, runs, studies
-from ganlib.cli import main
+from ganlib import checkpoint, evaluation, features, limits, parzen_sweep, provenance, runs, studies
+from ganlib.cli import main, streams
 from ganlib.cli.arguments import EPILOG, parser
 from ganlib.metrics import parzen
 from ganlib.studies.common import Outcome
@@ -67,7 +68,7 @@ def process(*arguments, **settings):
 def test_help_imports_no_torch_and_documents_every_exit_code():
     code = "import sys; from ganlib.cli import main; main(['train', '--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
-    for code in ("0", "1", "2", "3", "4", "5", "6", "130"):
+    for code in ("0", "1", "2", "3", "4", "5", "6", "130", "141"):
         assert re.search(rf"^  {code}  \S", EPILOG, re.MULTILINE)
 
 
@@ -126,6 +127,23 @@ def test_runs_lists_and_shows(run):
         (["train", "ring8", "--seed", "-1"], "no seed|expected one argument"),
         (["train", "ring8", "--seed", "1", "--seeds", "2"], "not allowed with"),
         (["train", "ring8", "--save-every", "0"], "'0' is not"),
+        (["train", "ring8", "--save-every", "9" * 20], f"'{'9' * 20}' is not a number from 1 to {limits.STEPS}"),
+        (["train", "ring8", "--threads", "999999999"], "'999999999' is not a number from 1 to 1024"),
+        (["train", "ring8", "--seeds", "9" * 5000], r"9\.\.\.' \(5000 characters\) is not a number from 1 to 10000"),
+        (["train", "ring8", "--seeds", "10001"], "'10001' is not a number from 1 to 10000"),
+        (["train", "ring8", "--seeds", f"1,{'9' * 20}"], f"'{'9' * 20}' is no seed; give an integer from 0 to"),
+        (["train", "ring8", "--seed", "9" * 20], f"'{'9' * 20}' is no seed"),
+        (["train", "ring8", "--set", f"width={'9' * 20}"], f"width is {'9' * 20}; it must be from 1 to {limits.SIZE}"),
+        (["train", "ring8", "--set", f"k={'9' * 5000}"], r"k is '9+\.\.\.' \(5000 characters\); it must be an integer"),
+        (["train", "ring8", "--set", "depth=1000000000"], "depth is 1000000000; it must be from 1 to 1000"),
+        (["sample", "x", "-n", "9" * 20], f"'{'9' * 20}' is not a number from 1 to {limits.SIZE}"),
+        (["sample", "x", "--seed", "9" * 20], "is no seed"),
+        (["evaluate", "x", "--samples", "9" * 20], "is not a number from 1 to"),
+        (["evaluate", "x", "--member", "9" * 20], "is no seed"),
+        (["sweep", "x", "--samples", "9" * 20], "is not a number from 1 to"),
+        (["study", "vae", "--set", f"hidden={'9' * 20}"], f"hidden is {'9' * 20}; it must be from"),
+        (["study", "changes", "--set", "seeds=1000000000"], "seeds is 1000000000; it must be from"),
+        (["train", "ring8", "--device", "cuda:300"], "'cuda:300' is not a device"),
         (["train"], "required: name"),
         (["walk"], "invalid choice: 'walk'"),
         ([], "required: command"),
@@ -305,6 +323,97 @@ def test_divergence_has_its_code_and_keeps_the_checkpoint(run):
 def test_full_memory_has_its_code(run, setting):
     said = refused(run, 4, "train", "ring8", *SMALL, "--set", setting, "--quiet")
     assert ("try m = 50000000000000" if setting[0] == "m" else "try smaller nets") in said
+
+
+@pytest.mark.parametrize("number", ["900000000000", limits.SIZE])
+def test_more_samples_than_memory_have_its_code(run, number):
+    run("train", "ring8", *SMALL, "--quiet")
+    assert f"n is {number}: that many samples take" in refused(run, 4, "sample", "trained/ring8", "-n", number)
+    assert "draw at most" in refused(run, 4, "evaluate", "trained/ring8", "--samples", number)
+
+
+class Unread(io.StringIO):
+    """A stream whose reader has gone after so many lines."""
+
+    def __init__(self, lines=0):
+        super().__init__()
+        self.lines = lines
+
+    def write(self, text):
+        if self.getvalue().count("\n") >= self.lines:
+            raise BrokenPipeError(32, "Broken pipe")
+        return super().write(text)
+
+    def flush(self):
+        if self.getvalue().count("\n") >= self.lines:
+            raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_training_whose_progress_nobody_reads_goes_on_and_is_saved(run, monkeypatch, terminal):
+    monkeypatch.setattr(sys, "stderr", unread := Unread(lines=1))
+    monkeypatch.setattr(unread, "isatty", lambda: terminal)
+    code, out, _ = run("train", "ring8", *SMALL)
+    assert (code, out) == (0, "trained/ring8/checkpoint-000000004.safetensors\n")
+    assert unread.getvalue().startswith("ring8 on the CPU")
+    assert checkpoint.newest("trained/ring8")[0].iteration == 4
+    assert sys.stderr is unread
+
+
+def test_output_that_nobody_reads_ends_quietly_with_its_code(run, monkeypatch, capsys):
+    """In a process of its own it is told apart from the pipe's end, below; here which commands are meant."""
+    run("train", "ring8", *SMALL, "--quiet")
+    for arguments in (["runs"], ["runs", "ring8"], ["study"], ["evaluate", "trained/ring8", "--samples", "10"]):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", Unread())
+            assert main(arguments) == 141
+        assert capsys.readouterr().err == ""
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX streams")
+
+
+def ended(*arguments, before="pass", **streams):
+    """A process that has ended; ``before`` is Python that runs first."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    variables |= {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
+    run_ = f"{before}; import sys; from ganlib.cli import main; sys.exit(main(sys.argv[1:]))"
+    return subprocess.run([sys.executable, "-c", run_, *arguments], env=variables, text=True, **streams)
+
+
+@posix
+@pytest.mark.parametrize("arguments", [["--help"], ["runs"]])
+def test_a_pipe_that_has_ended_ends_the_program_without_a_word(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = ended(*arguments, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = ended("runs", "--help", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: .*No space left on device\n", done.stderr)
+
+
+@posix
+def test_closed_streams_get_nobody_elses_files(tmp_path):
+    """A checkpoint opened as descriptor 2 would be written to by whoever prints to stderr."""
+    closed = {"stdin": subprocess.DEVNULL, "preexec_fn": lambda: [os.close(number) for number in (0, 1, 2)]}
+    assert ended("train", "ring8", *SMALL, **closed).returncode == 0
+    assert checkpoint.newest(tmp_path / "trained" / "ring8")[0].iteration == 4
+    look = "from ganlib.cli import streams; streams.fill(); print('to nobody'); open('f', 'w').fileno() == 3 or exit(9)"
+    assert ended("--help", before=look, **closed).returncode == 0
+
+
+def test_a_lasting_stream_is_the_stream_it_stands_for(capsys):
+    with streams.lasting_stderr():
+        print("read", file=sys.stderr)
+        assert sys.stderr.isatty() is False
+    assert capsys.readouterr().err == "read\n"
 
 
 def test_a_full_disk_is_one_line(run, monkeypatch):

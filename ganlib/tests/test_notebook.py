@@ -1,5 +1,6 @@
 """glue stores what the book's renderer reads, without importing it; importing ganlib stays light."""
 
+import os
 import subprocess
 import sys
 
@@ -37,6 +38,28 @@ def test_glue_outside_a_notebook_does_nothing():
 def test_glue_refuses_tensors():
     with pytest.raises(TypeError, match=r"glue\('x'\) got a Tensor"):
         notebook.glue("x", torch.zeros(1))
+
+
+def test_setup_in_plain_python_starts_no_shell_and_makes_no_folders(tmp_path):
+    program = (
+        "import sys; from ganlib.notebook import glue, setup; setup('cpu'); glue('x', 1.0)\n"
+        "assert 'IPython.core.interactiveshell' not in sys.modules\n"
+        "from IPython.core.interactiveshell import InteractiveShell; setup('cpu'); glue('x', 1.0)\n"
+        "assert not InteractiveShell.initialized()\n"
+    )
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
+    elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    subprocess.run([sys.executable, "-c", program], check=True, env=elsewhere | home)
+    assert {path.name for path in tmp_path.iterdir()} <= {"matplotlib"}
+
+
+def test_setup_in_a_notebook_asks_for_sharp_figures():
+    code = (
+        "from matplotlib_inline import backend_inline; from IPython.display import display\n"
+        "backend_inline.set_matplotlib_formats = lambda *formats: display(dict(formats=formats), raw=True)\n"
+        "from ganlib.notebook import setup; setup('cpu')"
+    )
+    assert [data for data, _ in run_in_ipython(code)] == [{"formats": ["retina"]}]
 
 
 def test_setup_names_the_device_and_a_gpu_means_the_full_budget():

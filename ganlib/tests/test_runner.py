@@ -83,6 +83,33 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
         runner(tmp_path)
 
 
+@pytest.mark.parametrize("at_once", [1, 2])  # the other process has made the folder, or the one around it as well
+def test_a_folder_that_another_process_makes_at_the_same_moment_is_used(tmp_path, monkeypatch, at_once):
+    folder, mkdir, raced = tmp_path / "trained" / "run", os.mkdir, []
+    if at_once == 1:
+        folder.parent.mkdir()
+
+    def slower(path, *args, **kwargs):
+        if str(path).startswith(str(tmp_path)) and len(raced) < at_once:
+            raced.append(path)
+            os.makedirs(path, exist_ok=True) if at_once == 1 else mkdir(folder.parent) if len(raced) == 1 else None
+        return mkdir(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "mkdir", slower)
+    run = runner(folder)
+    assert raced
+    list(run.reports())
+    assert checkpoint.newest(folder)[0].iteration == 12
+
+
+def test_what_is_no_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(CheckpointError, match=f"{name}: not a folder"):
+            runner(tmp_path / name)
+
+
 # Trains until its standard input is closed, then to the end.
 TRAIN = """
 import sys

@@ -121,6 +121,7 @@ def test_study_of_chains_is_json_with_its_inputs_and_data(outcome, folder):
 
 def test_generator_is_the_one_of_the_folder(outcome):
     with np.load(io.BytesIO(outcome.files["chains.npz"]), allow_pickle=False) as file:
+        assert sorted(file.files) == ["chain", "generator", "steps"]
         assert (file["generator"][:, :, :14] == 255).all()
         assert (file["generator"][:, :, 14:] == 0).any()
         assert (file["chain"][:, :, :14] == 0).any()

@@ -34,6 +34,7 @@ def test_samples_are_the_first_draws_and_neighbours_the_nearest(folder):
     settings = studies.settings("figure2", {"weights": ",".join(SMALL), "rows": 3, "columns": 4, "seed": 5})
     outcome = figure2.study(settings, torch.device("cpu"), folder, lambda line: None)
     pictures = np.load(io.BytesIO(outcome.files["figure2.npz"]), allow_pickle=False)
+    assert sorted(pictures.files) == sorted(f"{name}_{kind}" for name in SMALL for kind in ("samples", "neighbours"))
     train = data.load("digits").pixels.numpy().reshape(4000, -1).astype(float)
     for name in SMALL:
         trained, _ = open_trained(folder / f"{name}.safetensors")

@@ -4,13 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import entropy, norm
 
 from ganlib import theory
 from ganlib.theory import LOG2, LOG4
+
+# A busy machine is no fault of a theorem.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -23,6 +26,7 @@ def distributions(draw, zeros=True):
     return [theory.normalise(w) for w in pair]
 
 
+@patient
 @given(distributions())
 def test_kl_and_jsd_agree_with_scipy(pair):
     p, q = pair
@@ -31,6 +35,7 @@ def test_kl_and_jsd_agree_with_scipy(pair):
     assert theory.jsd(p, q) == pytest.approx((entropy(p, m) + entropy(q, m)) / 2, abs=1e-9)
 
 
+@patient
 @given(distributions())
 def test_divergences_obey_their_bounds(pair):
     p, q = pair
@@ -40,6 +45,7 @@ def test_divergences_obey_their_bounds(pair):
     assert theory.jsd(p, p) == theory.kl(p, p) == 0
 
 
+@patient
 @given(distributions())
 def test_cost_is_minus_log_4_plus_twice_the_jsd(pair):
     """Theorem 1, with C(G) computed from its definition."""
@@ -47,6 +53,7 @@ def test_cost_is_minus_log_4_plus_twice_the_jsd(pair):
     assert theory.cost(p, q) == pytest.approx(-LOG4 + 2 * theory.jsd(p, q), abs=1e-9)
 
 
+@patient
 @given(distributions(), st.lists(st.floats(0.01, 0.99), min_size=12, max_size=12))
 def test_optimal_discriminator_beats_every_other(pair, d):
     """Proposition 1 as a property: no other D has a larger value."""

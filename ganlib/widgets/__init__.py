@@ -22,7 +22,9 @@ try:
     import anywidget  # noqa: F401
 
     missing = False
-except ImportError:
+except ModuleNotFoundError as error:
+    if error.name and error.name != "anywidget":  # one that it needs itself
+        raise
     missing = True
 
 if TYPE_CHECKING or not missing:

@@ -97,8 +97,8 @@ def built() -> tuple[Path, str | None]:
 
     The variable ``GANLIB_TEST_HTML`` names another folder; it is tested whatever its age.
     """
-    chosen = os.environ.get("GANLIB_TEST_HTML")
-    if chosen is None:
+    chosen = os.environ.get("GANLIB_TEST_HTML", "").strip()
+    if not chosen:
         return ROOT / "_build" / "html", stale()
     if not (Path(chosen) / "index.html").is_file():
         raise ValueError(f"GANLIB_TEST_HTML={chosen} has no index.html: name the folder of a built book, or unset it")
@@ -135,8 +135,8 @@ def serve(folder: Path) -> Iterator[str]:
 
 def find_chromium(playwright: Playwright) -> str | None:
     """The browser's path: ``GANLIB_CHROMIUM``, one on PATH, else what ``playwright install`` left; None without one."""
-    chosen = os.environ.get("GANLIB_CHROMIUM")
-    if chosen is not None:
+    chosen = os.environ.get("GANLIB_CHROMIUM", "").strip()
+    if chosen:
         if shutil.which(chosen) is None:
             raise ValueError(f"GANLIB_CHROMIUM={chosen} cannot be run: name the path of a Chromium, or unset it")
         return chosen
