@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ class Images:
         images = self.pixels[index].float()
         if self.size is not None:
             smaller = self.size < max(self.pixels.shape[2:])  # without antialiasing, a smaller image skips pixels
-            images = interpolate(images, (self.size, self.size), mode="bilinear", antialias=smaller)
+            images = _resized(images, self.size, smaller)
         if self.norm is None:
             images = images * ((self.high - self.low) / 255) + self.low
         else:
@@ -138,3 +139,11 @@ class Images:
             f"{self.name}, {self.split} split: {len(self):,} images {shape}, float32 {levels} "
             f"(uint8 on {self.pixels.device}); {self.source}; sha256 {self.sha256[:12]}"
         )
+
+
+def _resized(images: Tensor, size: int, antialias: bool) -> Tensor:
+    resize = partial(interpolate, size=(size, size), mode="bilinear", antialias=antialias)
+    try:
+        return resize(images)
+    except NotImplementedError:  # antialiasing on MPS, in torch 2.6
+        return resize(images.cpu()).to(images.device)

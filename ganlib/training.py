@@ -167,15 +167,11 @@ class Training:
 
     def _pairs(self) -> list[tuple[nn.Module, nn.Module]]:
         """Every seed's nets, on the CPU; refused before the second where all of them are more than its memory."""
-        pairs: list[tuple[nn.Module, nn.Module]] = []
-        for seed in self.seeds:
-            pairs.append(runs.networks(self.run, seed, self.data))
-            if len(pairs) == 1 and self.many:
-                size = sum(p.nbytes for net in pairs[0] for p in net.parameters())
-                there = memory(torch.device("cpu"))
-                if there is not None and size * len(self.seeds) > there:
-                    raise OutOfMemory(self._smaller())
-        return pairs
+        first = runs.networks(self.run, self.seeds[0], self.data)
+        size, there = sum(p.nbytes for net in first for p in net.parameters()), memory(torch.device("cpu"))
+        if there is not None and size * len(self.seeds) > there:
+            raise OutOfMemory(self._smaller())
+        return [first, *(runs.networks(self.run, seed, self.data) for seed in self.seeds[1:])]
 
     def _net(self, nets: list[nn.Module]) -> nn.Module:
         nets = [net.to(self.device) for net in nets]

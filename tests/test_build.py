@@ -349,3 +349,12 @@ def test_the_projects_own_configuration_builds_what_chapters_use_without_a_warni
     assert [address for address in loaded if re.match(r"(https?:)?//", address)] == []
     assert 'data-mode="auto"' in text or "dataset.mode" in text
     assert "thebe" not in text.lower()
+
+
+def test_a_blank_variable_changes_no_stored_work(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GANLIB_DEVICE", raising=False)
+    unset = book_build.keys(tiny)
+    monkeypatch.setenv("GANLIB_DEVICE", " ")
+    assert book_build.keys(tiny) == unset
+    monkeypatch.setenv("GANLIB_DEVICE", "cpu")
+    assert book_build.keys(tiny) != unset

@@ -21,7 +21,7 @@ REFUSAL = (
     "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. "
     "Please use float32 instead."
 )
-LACKING = {"_pdist_forward"}
+LACKING = {"_pdist_forward", "_upsample_bilinear2d_aa"}  # in torch 2.6, by its native_functions.yaml
 WIDE = (torch.float64, torch.complex128)
 MAKERS = (
     "arange",
