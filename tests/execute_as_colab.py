@@ -5,17 +5,23 @@ A kernel of its own, in FOLDER. Written for what Colab has: nbclient 0.10, jupyt
 
 import sys
 
-import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
-source, folder, target = sys.argv[1:]
-notebook = nbformat.read(source, as_version=4)
-client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}})
-try:
-    client.execute()
-except CellExecutionError as error:
-    print(error, file=sys.stderr)
-    sys.exit(1)
-finally:
-    nbformat.write(notebook, target)
+def main(source: str, folder: str, target: str) -> int:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    notebook = nbformat.read(source, as_version=4)
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}})
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        nbformat.write(notebook, target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
