@@ -102,6 +102,15 @@ def test_figures_have_caption_name_and_alt_text(file):
 
 
 @pytest.mark.parametrize("file", FILES)
+def test_a_drawing_call_at_the_end_of_a_cell_shows_nothing_of_its_own(file):
+    """Its value, a figure or a legend, would stand below the picture, or be the picture once more."""
+    for _, code in cells(file):
+        last = ast.parse(code).body[-1]
+        if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) and not code.rstrip().endswith(";"):
+            assert not re.match(r"(figures|axis|axes|figure|plt)\b", ast.unparse(last.value.func)), code
+
+
+@pytest.mark.parametrize("file", FILES)
 def test_no_cell_is_removed_and_every_cell_parses(file):
     for options, code in cells(file):
         tags = options.get("tags", [])
