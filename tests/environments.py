@@ -87,7 +87,7 @@ def package_tests(python: Path, place: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         [python, "-m", "pytest", "ganlib", "-q", "-p", "no:cacheprovider", "--basetemp", place / "own"],
         cwd=ROOT,
-        env=without_checkout() | {"PYTHONPATH": str(place / "extra")},
+        env=without_checkout() | {"PYTHONPATH": os.pathsep.join([str(place / "extra"), str(ROOT)])},
         capture_output=True,
         text=True,
     )
