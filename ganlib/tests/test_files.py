@@ -157,7 +157,7 @@ NPZ_DAMAGE = {
         lambda: npz_of(test_labels=LABELS[:1000, None]),
         r"test_labels is uint8 of shape \(1000, 1\)",
     ),
-    "labels 255": (lambda: npz_of(test_labels=LABELS[:1000] + np.int64(255)), "has the labels 255, 256"),
+    "labels 255": (lambda: npz_of(test_labels=LABELS[:1000].astype(int) + 255), "has the labels 255, 256"),
     "labels below 0": (lambda: npz_of(test_labels=LABELS[:1000].astype(int) - 1), "has the labels -1, 0"),
 }
 
