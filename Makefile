@@ -21,7 +21,7 @@ book: environment ## Execute every chapter whose code changed and render the pag
 	@$(PY) book/build.py
 
 test: environment ## Run the whole test suite, a file at a time on every core
-	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --dist loadfile
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: environment ## Check style (ruff) and types (mypy)
 	$(PY) -m ruff check .

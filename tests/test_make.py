@@ -88,7 +88,9 @@ def test_help_lists_every_target(machine: Machine) -> None:
 def test_the_commands_make_the_environment_first(machine: Machine) -> None:
     machine.python("python3.12", "3.12")
     assert machine.make("book").stdout.splitlines()[-1] == "ran book/build.py"
-    assert machine.make("test").stdout.splitlines()[-1] == "ran -m pytest --numprocesses auto --dist loadfile"
+    assert machine.make("test").stdout.splitlines()[-1] == (
+        "ran -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder"
+    )
     assert machine.make("strict").stdout.splitlines()[-1] == "ran book/build.py --strict"
     venv, setuptools, project = machine.calls  # once for all three
     assert venv == "venv"
