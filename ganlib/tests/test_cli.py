@@ -268,6 +268,8 @@ def test_a_width_at_an_end_of_its_grid_is_said_beside_the_score(run, monkeypatch
 
 def test_a_terminal_gets_one_bar(run, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")  # whatever the terminal around the tests is: a narrow one cuts the bar
+    monkeypatch.setenv("LINES", "50")
     code, _, err = run("train", "ring8", *SMALL)
     assert code == 0
     bar = err.rstrip().split("\r")[-1]

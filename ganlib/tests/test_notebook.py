@@ -1,6 +1,8 @@
 """glue stores what the book's renderer reads, without importing it; importing ganlib stays light."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 
@@ -17,12 +19,11 @@ def run_in_ipython(code):
         "from IPython.utils.capture import capture_output\n"
         "shell = start_ipython()\n"
         f"with capture_output() as out:\n    exec({code!r})\n"
-        "import json; print(json.dumps([[o.data, o.metadata] for o in out.outputs]))"
+        "import json; print('\\nFOUND', json.dumps([[o.data, o.metadata] for o in out.outputs]))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    import json
-
-    return json.loads(done.stdout.splitlines()[-1])
+    (found,) = re.findall("^FOUND (.*)$", done.stdout, re.M)  # IPython 7 also writes the terminal's title
+    return json.loads(found)
 
 
 def test_glue_stores_what_myst_nb_reads():
