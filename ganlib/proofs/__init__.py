@@ -1,5 +1,8 @@
 """The paper's statements, proved in SymPy for arbitrary densities and checked step by step.
 
+`kernel` says what is trusted, `hypotheses` what a step may assume, `rules`, `calculus` and `follows` how it is decided,
+and `worlds` computes every claim on concrete distributions as well.
+
 Examples
 --------
 >>> from ganlib.proofs import global_optimum
@@ -7,7 +10,7 @@ Examples
 >>> print(str(proof.check()).splitlines()[0])
 Theorem 1: the global optimum: all 21 steps hold
 
-A step's claim can be altered, and is then found out:
+A step can be altered, and is then found out; so are a hypothesis that is dropped and a step that nothing uses:
 
 >>> from sympy import Eq
 >>> claim = proof.step("half-the-sum").claim
@@ -15,6 +18,10 @@ A step's claim can be altered, and is then found out:
 Traceback (most recent call last):
   ...
 ganlib.proofs.kernel.ProofError: global_optimum, step 'half-the-sum': ...
+>>> proof.with_step("only-there", assumes=()).check()
+Traceback (most recent call last):
+  ...
+ganlib.proofs.kernel.ProofError: global_optimum, step 'only-there': ...
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from sympy import (
     Add,
     Derivative,
     Dummy,
-    Eq,
     Integral,
     Mul,
     Poly,
@@ -30,11 +29,11 @@ from sympy import (
 )
 from sympy.core.function import AppliedUndef
 
-from ganlib.proofs.notation import in_unit_interval, integral, to_latex, unfold, y
+from ganlib.proofs.notation import StationaryPoint, in_unit_interval, theta_0, to_latex, unfold, y
 
 
-class Failed(Exception):
-    """A claim that its rule could not confirm. The message says what differs."""
+class Failed(ValueError):
+    """A claim that could not be confirmed, or a hypothesis that cannot be made. The message says why."""
 
 
 @cache  # never evict: an atom must keep its stand-in
@@ -49,7 +48,7 @@ def _stand_in(atom: Any) -> Any:
 def to_symbols(expr: Any) -> Any:
     """Unfold `expr` and replace every unknown function value by its stand-in, and y by 1 / (1 + odds)."""
     expr = unfold(expr)
-    atoms = expr.atoms(Derivative) | {y}
+    atoms = expr.atoms(Derivative, StationaryPoint) | {y}
     expr = expr.xreplace({atom: _stand_in(atom) for atom in atoms if expr.has(atom)})
     return expr.xreplace({atom: _stand_in(atom) for atom in expr.atoms(AppliedUndef)})
 
@@ -87,7 +86,7 @@ def parts(expr: Any) -> tuple[dict[Any, Any], Any]:
     Raises
     ------
     Failed
-        If `expr` is not linear in its integrals, or an integral does not run over the whole space.
+        If `expr` is not linear in its integrals, or an integral is nested or does not run over the whole space.
     """
     integrands: dict[Any, Any] = defaultdict(lambda: S.Zero)
     scalar = S.Zero
@@ -98,6 +97,8 @@ def parts(expr: Any) -> tuple[dict[Any, Any], Any]:
         coefficient, rest = term.as_independent(Integral, as_Add=False)
         if not isinstance(rest, Integral) or rest.limits[0][1:] != (-oo, oo):
             raise Failed(f"{term} is not a number times an integral over the whole space")
+        if rest.function.has(Integral):
+            raise Failed(f"{to_latex(rest)} is an integral of an integral")
         if rest.variables[0] in coefficient.free_symbols:
             raise Failed(f"the factor {coefficient} of an integral contains its variable")
         integrands[rest.variables[0]] += coefficient * rest.function
@@ -105,15 +106,20 @@ def parts(expr: Any) -> tuple[dict[Any, Any], Any]:
 
 
 @lru_cache(maxsize=4096)
-def require_zero(expr: Any, given: tuple[Any, ...] = ()) -> None:
-    """Confirm that `expr` is zero for all densities, using only linearity and the integrals that are `given`.
+def require_zero(expr: Any, known: frozenset[tuple[Any, Any]] = frozenset()) -> frozenset[Any]:
+    """Confirm that `expr` is zero for all densities, by algebra, linearity and the integrals that are known.
 
     Parameters
     ----------
     expr
         A linear combination of integrals and plain terms.
-    given
-        Equations ``Eq(Integral(f), c)`` that may be used, such as normalisation.
+    known
+        Pairs of an integral over the whole space and the number that it is.
+
+    Returns
+    -------
+    frozenset
+        The integrals of `known` that were needed.
 
     Raises
     ------
@@ -122,36 +128,42 @@ def require_zero(expr: Any, given: tuple[Any, ...] = ()) -> None:
 
     Examples
     --------
-    >>> from sympy import Eq, log
+    >>> from sympy import log
     >>> from ganlib.proofs.notation import KL, integral, p_data, p_g, x
-    >>> require_zero(KL(p_data(x), p_g(x)) - integral(p_data(x) * log(p_data(x) / p_g(x)) + p_g(x)) + 1,
-    ...              given=(Eq(integral(p_g(x)), 1),))
+    >>> p, q = p_data(x), p_g(x)
+    >>> require_zero(KL(p, q) - integral(p * log(p / q) + q) + 1, frozenset({(integral(q), 1)}))
+    frozenset({Integral(p_g(x), (x, -oo, oo))})
     """
     integrands, scalar = parts(expr)
+    used: set[Any] = set()
     for variable, integrand in integrands.items():
         rest = _as_polynomial_in_logs(to_symbols(integrand))
-        if rest == 0:
-            continue
-        facts = [fact for fact in given if fact.lhs.variables[0] == variable]
-        known = {to_symbols(fact.lhs.function): fact.rhs for fact in facts}
-        scalar += _use_facts(rest, known, integrand)
+        if rest != 0:
+            here = [(total, value) for total, value in known if total.variables[0] == variable]
+            scalar += _from_known(rest, here, integrand, used)
     rest = _as_polynomial_in_logs(to_symbols(scalar))
     if rest != 0:
         raise Failed(f"the two sides differ by {to_latex(scalar)}")
+    return frozenset(used)
 
 
-def _use_facts(rest: Any, known: dict[Any, Any], integrand: Any) -> Any:
-    """Write `rest` as a constant combination of the integrands in `known`; return its integral."""
+def _from_known(rest: Any, known: list[tuple[Any, Any]], integrand: Any, used: set[Any]) -> Any:
+    """Write `rest` as a constant combination of the integrands of `known`; return its integral, add to `used`."""
     numerator, denominator = fraction(rest)
-    differ = Failed(f"the integrands differ: {to_latex(integrand)} does not integrate to a known number")
-    if not known or denominator.free_symbols or not numerator.is_polynomial(*known):
-        raise differ
-    total = S.Zero
-    for powers, coefficient in Poly(numerator, *known).terms():
-        if sum(powers) != 1 or coefficient.free_symbols:
-            raise differ
-        total += coefficient / denominator * list(known.values())[powers.index(1)]
-    return total
+    symbols = [to_symbols(total.function) for total, _ in known]
+    unknown = Failed(
+        f"the integrands differ: {to_latex(integrand)} does not integrate to a known number under its hypotheses"
+    )
+    if not known or denominator.free_symbols or not numerator.is_polynomial(*symbols):
+        raise unknown
+    result = S.Zero
+    for powers, coefficient in Poly(numerator, *symbols).terms():
+        if sum(powers) != 1 or coefficient.free_symbols - {theta_0}:  # the parameter is one number at all x
+            raise unknown
+        total, value = known[powers.index(1)]
+        used.add(total)
+        result += coefficient / denominator * value
+    return result
 
 
 def _gather_logs(expr: Any) -> Any:
@@ -200,6 +212,22 @@ def sign(expr: Any) -> int | None:
     return None
 
 
-def facts(*integrands: Any, value: Any = 1) -> tuple[Any, ...]:
-    """The equations saying that each integrand integrates to `value` over its space."""
-    return tuple(Eq(integral(f), value, evaluate=False) for f in integrands)
+@lru_cache(maxsize=4096)
+def difference(left: Any, right: Any) -> Any:
+    """What must not vanish for the two to differ, all densities being positive: a polynomial of their stand-ins.
+
+    It is 0 if they are the same, 1 if they always differ, and the same for every way to write one difference.
+
+    Examples
+    --------
+    >>> from ganlib.proofs.notation import Mixture, p_data, p_g, x
+    >>> p, q = p_data(x), p_g(x)
+    >>> difference(p / Mixture(p, q), 1) == difference(q, p), difference(p, p), difference(p + q, p)
+    (True, 0, 1)
+    """
+    numerator, _ = fraction(_as_polynomial_in_logs(to_symbols(left) - to_symbols(right)))
+    if numerator == 0:
+        return S.Zero
+    factors = [f for f, _ in factor_list(numerator)[1] if not (f.is_positive or f.is_negative)]
+    product = expand(Mul(*factors))
+    return -product if product.could_extract_minus_sign() else product

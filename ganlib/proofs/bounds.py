@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from sympy import Ge, Gt, Le, Limit, Lt, Rational, S, log
 
-from ganlib.proofs.families import DISJOINT, PAIRS
+from ganlib.proofs.calculus import LimitValue, OnDisjointSupports
+from ganlib.proofs.follows import Follows, Use
+from ganlib.proofs.hypotheses import Disjoint, Overlap, Positive
 from ganlib.proofs.kernel import Proof, Step
 from ganlib.proofs.lemma import eq
-from ganlib.proofs.notation import JSD, KL, integral, p_point, q_point
-from ganlib.proofs.optimum import DIFFERENT, NORMALISED, UNIT_MASS, M, P, Q, gibbs_steps, strict_uses
-from ganlib.proofs.rules import Follows, Identity, LimitValue, OnDisjointSupports, Sign, Use
+from ganlib.proofs.notation import JSD, integral, p_point, q_point
+from ganlib.proofs.optimum import DIFFERENT, NORMALISED, P, Q, global_optimum
+from ganlib.proofs.rules import Identity, Sign, Theorem
 
+_BOTH = Positive(P), Positive(Q)
 _HALF = Rational(1, 2)
 
 
 def _upper_steps() -> tuple[Step, ...]:
     gap = log(2) - JSD(P, Q)
-    deficit = P * log(1 + Q / P) + Q * log(1 + P / Q)
+    deficit = P * log((P + Q) / P) + Q * log((P + Q) / Q)
     in_ratio = _HALF * integral(P * log(2 * P / (P + Q))) + _HALF * integral(Q * log(2 * Q / (P + Q)))
     return (
         Step(
@@ -26,22 +29,19 @@ def _upper_steps() -> tuple[Step, ...]:
             Identity(),
         ),
         Step(
-            "ratio-below-one",
-            "Where both densities are positive, the fraction is below one. So each logarithm is below $\\log 2$.",
-            Lt(P / (P + Q), 1, evaluate=False),
-            Sign(),
-        ),
-        Step(
             "pointwise-data-log-2",
-            "Multiply by the density: the first integrand is below $p_{\\mathrm{data}}(x) \\log 2$.",
+            "Where both densities are positive, $\\frac{p_{\\mathrm{data}}}{p_{\\mathrm{data}} + p_g}$ is below one. "
+            "So the logarithm is below $\\log 2$, and the first integrand below $p_{\\mathrm{data}}(x) \\log 2$.",
             Lt(P * log(2 * P / (P + Q)), P * log(2), evaluate=False),
             Sign(),
+            assumes=_BOTH,
         ),
         Step(
             "pointwise-generator-log-2",
             "The second is below $p_g(x) \\log 2$ in the same way.",
             Lt(Q * log(2 * Q / (P + Q)), Q * log(2), evaluate=False),
             Sign(),
+            assumes=_BOTH,
         ),
         Step(
             "where-only-data",
@@ -65,41 +65,37 @@ def _upper_steps() -> tuple[Step, ...]:
                     Use("pointwise-data-log-2", weight=_HALF, integrate=True),
                     Use("pointwise-generator-log-2", weight=_HALF, integrate=True),
                 ),
-                given=UNIT_MASS,
             ),
-            assumes=(NORMALISED,),
-            families=(*PAIRS, DISJOINT),
+            assumes=NORMALISED,
         ),
         Step(
             "deficit",
             "What is missing from $\\log 2$ can be written down, using normalisation once more.",
             eq(gap, _HALF * integral(deficit)),
-            Identity(UNIT_MASS),
-            assumes=(NORMALISED,),
-            families=(*PAIRS, DISJOINT),
+            Identity(),
+            assumes=NORMALISED,
         ),
         Step(
             "overlap",
-            "Both terms are positive wherever both densities are.",
+            "Both fractions are above one wherever both densities are positive, and so both logarithms are positive.",
             Gt(deficit, 0, evaluate=False),
             Sign(),
+            assumes=_BOTH,
         ),
         Step(
             "strict-upper-bound",
             "So if the supports overlap, the divergence stays below $\\log 2$.",
             Lt(JSD(P, Q), log(2), evaluate=False),
             Follows((Use("deficit"), Use("overlap", weight=_HALF, integrate=True))),
-            assumes=("$p_{\\mathrm{data}}(x)\\, p_g(x) > 0$ on a set of positive measure.",),
-            families=PAIRS,
+            assumes=(Overlap(P, Q), *NORMALISED),
         ),
         Step(
             "disjoint",
             "If they do not overlap, the divergence is $\\log 2$, however near or far the supports are. This is why it "
             "gives a generator no direction to move in.",
             eq(JSD(P, Q), log(2)),
-            OnDisjointSupports(P, Q, UNIT_MASS),
-            assumes=("$p_{\\mathrm{data}}(x)\\, p_g(x) = 0$ for almost every $x$.", NORMALISED),
-            families=(DISJOINT,),
+            OnDisjointSupports(P, Q, ratios="ratios", limits=("where-only-data", "where-no-generator-mass")),
+            assumes=(Disjoint(P, Q), *NORMALISED),
         ),
     )
 
@@ -112,26 +108,29 @@ def jsd_bounds() -> Proof:
     The paper (section 4.1) uses the lower end. The upper end is why the divergence says nothing about distance once
     the supports are disjoint (Arjovsky & Bottou, 2017, section 2).
     """
+    theorem = global_optimum()
+    half = Use("theorem-1", -_HALF)
     lower = (
         Step(
-            "definition",
-            "The Jensen-Shannon divergence averages two Kullback-Leibler divergences to the mixture $m = \\frac12 "
-            "(p_{\\mathrm{data}} + p_g)$.",
-            eq(JSD(P, Q), _HALF * KL(P, M) + _HALF * KL(Q, M)),
-            Identity(),
+            "theorem-1",
+            "Start from Theorem 1: the criterion is the divergence, up to two constants.",
+            theorem.step("conclusion").claim,
+            Theorem(theorem, "conclusion"),
+            assumes=NORMALISED,
         ),
         Step(
-            "symmetry",
-            "The mixture does not care which density comes first, so neither does the divergence.",
-            eq(JSD(P, Q), JSD(Q, P)),
-            Identity(),
+            "theorem-1-bound",
+            "It is at least $-\\log 4$.",
+            theorem.step("lower-bound").claim,
+            Theorem(theorem, "lower-bound"),
+            assumes=NORMALISED,
         ),
-        *gibbs_steps(),
         Step(
             "lower-bound",
-            "Half the sum of two nonnegative numbers is nonnegative.",
+            "So twice the divergence is at least $-\\log 4 + \\log 4$.",
             Ge(JSD(P, Q), 0, evaluate=False),
-            Follows((Use("definition"), Use("divergence-data", _HALF), Use("divergence-generator", _HALF))),
+            Follows((half, Use("theorem-1-bound", _HALF))),
+            assumes=NORMALISED,
         ),
         Step(
             "zero-when-equal",
@@ -140,13 +139,24 @@ def jsd_bounds() -> Proof:
             Identity(),
         ),
         Step(
+            "theorem-1-only-there",
+            "If they differ, the criterion is above $-\\log 4$.",
+            theorem.step("only-there").claim,
+            Theorem(theorem, "only-there"),
+            assumes=(DIFFERENT, *NORMALISED),
+        ),
+        Step(
             "positive-otherwise",
-            "If they differ, $\\varphi$ is positive where they do. So the divergence is zero only for densities that "
-            "are equal almost everywhere.",
+            "So the divergence is zero only for densities that are equal almost everywhere.",
             Gt(JSD(P, Q), 0, evaluate=False),
-            Follows((Use("definition"), *strict_uses(_HALF)), given=UNIT_MASS),
-            assumes=(DIFFERENT, NORMALISED),
-            families=(*PAIRS, DISJOINT),
+            Follows((half, Use("theorem-1-only-there", _HALF))),
+            assumes=(DIFFERENT, *NORMALISED),
+        ),
+        Step(
+            "symmetry",
+            "The mixture does not care which density comes first, so neither does the divergence.",
+            eq(JSD(P, Q), JSD(Q, P)),
+            Identity(),
         ),
     )
     return Proof(
@@ -157,4 +167,13 @@ def jsd_bounds() -> Proof:
         "It is $0$ if and only if the densities are equal almost everywhere, and $\\log 2$ if and only if their "
         "supports are disjoint.",
         (*lower, *_upper_steps()),
+        results=(
+            "lower-bound",
+            "zero-when-equal",
+            "positive-otherwise",
+            "symmetry",
+            "upper-bound",
+            "strict-upper-bound",
+            "disjoint",
+        ),
     )

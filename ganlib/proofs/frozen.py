@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from sympy import Derivative, S, exp, log
 
-from ganlib.proofs.algebra import facts
-from ganlib.proofs.families import FROZEN, GAUSSIANS
+from ganlib.proofs.calculus import ByParts, unit_normal
+from ganlib.proofs.follows import Follows, Use
+from ganlib.proofs.hypotheses import Normalised, Smooth, UnitNormals
 from ganlib.proofs.kernel import Proof, Step
 from ganlib.proofs.lemma import eq
 from ganlib.proofs.notation import JSD, KL, Expect, Gradient, OptimalD, integral, p_data, p_theta, theta, theta_0, x
-from ganlib.proofs.rules import Chain, Follows, Identity, Numerical, Use
+from ganlib.proofs.rules import Chain, Identity
 
 DATA, MODEL = p_data(x), p_theta(x, theta)
 FROZEN_MODEL = p_theta(x, theta_0)
 SLOPE = Derivative(FROZEN_MODEL, theta_0)
 FROZEN_D = OptimalD(DATA, FROZEN_MODEL)
-NO_NET_MASS = facts(SLOPE, value=0)
-UNDER_INTEGRAL = "$p_{\\theta}$ is smooth enough in $\\theta$ to differentiate under the integral sign."
-MASS_IS_KEPT = (
-    "mass is kept: $\\int \\partial_{\\theta}\\, p_{\\theta_0}\\,dx = "
-    "\\partial_{\\theta} \\int p_{\\theta}\\,dx = \\partial_{\\theta}\\, 1 = 0$."
-)
+SMOOTH = Smooth(MODEL)
+MASS_IS_KEPT = Normalised(MODEL), SMOOTH
 
 
 def _gaussian_steps() -> tuple[Step, ...]:
     """Closed forms for data N(0, 1) and generator N(theta, 1): why one loss saturates and the other does not."""
-    data, moving = exp(-(x**2) / 2), exp(-((x - theta) ** 2) / 2)
-    model = exp(-((x - theta_0) ** 2) / 2)
+    data, model, moving = unit_normal(0), unit_normal(theta_0), unit_normal(theta)
     sigmoid = 1 / (1 + exp(theta_0 * x - theta_0**2 / 2))
     on_samples = Expect(FROZEN_MODEL, FROZEN_D)
-    by_parts = "data $N(0, 1)$ and generator $N(\\theta, 1)$; the boundary term of the integration by parts vanishes."
     return (
         Step(
             "gaussian-discriminator",
@@ -57,9 +52,8 @@ def _gaussian_steps() -> tuple[Step, ...]:
             "So its gradient is an average of $D^{*}$ over the samples. When the discriminator rejects the samples, "
             "$D^{*}$ is near $0$ on them and so is the gradient: the loss saturates.",
             eq(Gradient(Expect(MODEL, log(1 - FROZEN_D))), theta_0 * on_samples),
-            Numerical(),
-            assumes=(by_parts,),
-            families=GAUSSIANS,
+            ByParts("gaussian-shift", "gaussian-discriminator", "gaussian-saturating-slope"),
+            assumes=(UnitNormals(), SMOOTH),
         ),
         Step(
             "gaussian-nonsaturating-slope",
@@ -72,9 +66,8 @@ def _gaussian_steps() -> tuple[Step, ...]:
             "Its gradient approaches $\\theta_0$ when the discriminator rejects the samples: it grows with the "
             "distance to the data.",
             eq(Gradient(Expect(MODEL, -log(FROZEN_D))), theta_0 * (1 - on_samples)),
-            Numerical(),
-            assumes=(by_parts,),
-            families=GAUSSIANS,
+            ByParts("gaussian-shift", "gaussian-discriminator", "gaussian-nonsaturating-slope"),
+            assumes=(UnitNormals(), *MASS_IS_KEPT),
         ),
     )
 
@@ -104,8 +97,7 @@ def frozen_discriminator() -> Proof:
             "taken under moves with $\\theta$.",
             eq(Gradient(saturating), integral(SLOPE * log(FROZEN_MODEL / mixed))),
             Identity(),
-            assumes=(UNDER_INTEGRAL,),
-            families=FROZEN,
+            assumes=(SMOOTH,),
         ),
         Step(
             "jsd-gradient",
@@ -114,18 +106,15 @@ def frozen_discriminator() -> Proof:
             "\\frac{p_{\\mathrm{data}}}{p_{\\mathrm{data}} + p_{\\theta_0}} = 0$, so only the logarithm remains.",
             eq(Gradient(2 * jsd), integral(SLOPE * log(2 * FROZEN_MODEL / mixed))),
             Identity(),
-            assumes=(UNDER_INTEGRAL,),
-            families=FROZEN,
+            assumes=(SMOOTH,),
         ),
         Step(
             "jsd-constant",
             "The factor 2 adds $\\log 2$ times the integral of $\\partial_{\\theta}\\, p_{\\theta_0}$, which is zero: "
             "a density moves mass, it does not create any.",
             eq(integral(SLOPE * log(2 * FROZEN_MODEL / mixed)), integral(SLOPE * log(FROZEN_MODEL / mixed))),
-            Identity(NO_NET_MASS),
-            assumes=(MASS_IS_KEPT,),
-            after="jsd-gradient",
-            families=FROZEN,
+            Identity(),
+            assumes=MASS_IS_KEPT,
         ),
         Step(
             "saturating-identity",
@@ -135,7 +124,7 @@ def frozen_discriminator() -> Proof:
             Follows(
                 (Use("saturating-gradient"), Use("jsd-gradient", S.NegativeOne), Use("jsd-constant", S.NegativeOne))
             ),
-            families=FROZEN,
+            assumes=MASS_IS_KEPT,
         ),
         Step(
             "kl-gradient",
@@ -143,16 +132,14 @@ def frozen_discriminator() -> Proof:
             "logarithm and a 1.",
             eq(Gradient(kl), integral(SLOPE * (log(FROZEN_MODEL / DATA) + 1))),
             Identity(),
-            assumes=(UNDER_INTEGRAL,),
-            families=FROZEN,
+            assumes=(SMOOTH,),
         ),
         Step(
             "kl-constant",
             "The 1 integrates to zero, again because mass is kept.",
             eq(integral(SLOPE * (log(FROZEN_MODEL / DATA) + 1)), integral(SLOPE * log(FROZEN_MODEL / DATA))),
-            Identity(NO_NET_MASS),
-            assumes=(MASS_IS_KEPT,),
-            after="kl-gradient",
+            Identity(),
+            assumes=MASS_IS_KEPT,
         ),
         Step(
             "difference",
@@ -166,6 +153,7 @@ def frozen_discriminator() -> Proof:
                     Use("jsd-constant", S.NegativeOne),
                 ),
             ),
+            assumes=MASS_IS_KEPT,
         ),
         Step(
             "optimal-discriminator",
@@ -179,9 +167,8 @@ def frozen_discriminator() -> Proof:
             "That is the gradient of the non-saturating loss $-\\log D^{*}$, again with only the density moving.",
             eq(-integral(SLOPE * log(FROZEN_D)), Gradient(non_saturating)),
             Identity(),
-            assumes=(UNDER_INTEGRAL,),
+            assumes=(SMOOTH,),
             after="optimal-discriminator",
-            families=FROZEN,
         ),
         Step(
             "conclusion",
@@ -189,7 +176,7 @@ def frozen_discriminator() -> Proof:
             "alone, that term would push the two densities apart.",
             eq(Gradient(kl - 2 * jsd), Gradient(non_saturating)),
             Chain("difference", "nonsaturating-gradient"),
-            families=FROZEN,
+            assumes=MASS_IS_KEPT,
         ),
         *_gaussian_steps(),
     )
@@ -204,4 +191,5 @@ def frozen_discriminator() -> Proof:
         "while the loss $\\log(1 - D^{*}_{\\theta_0})$ has the gradient of "
         "$2 \\operatorname{JSD}(p_{\\theta} \\,\\|\\, p_{\\mathrm{data}})$.",
         steps,
+        results=("frozen", "saturating-identity", "conclusion", "gaussian-saturating", "gaussian-nonsaturating"),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from sympy import Derivative, Eq, Ge, Gt, Le, Limit, Lt, Rational, Subs, log, oo
+from sympy import Derivative, Eq, Ge, Gt, Le, Limit, Lt, Subs, log, oo
 
+from ganlib.proofs.calculus import Convexity, LimitValue, Root
+from ganlib.proofs.hypotheses import Apart
 from ganlib.proofs.kernel import Proof, Step
-from ganlib.proofs.notation import a, b, y, y_star
-from ganlib.proofs.rules import Convexity, Identity, LimitValue, Root, Sign
+from ganlib.proofs.notation import StationaryPoint, a, b, y
+from ganlib.proofs.rules import Identity, Sign
 
 
 def eq(left: object, right: object) -> object:
@@ -27,6 +29,7 @@ def lemma() -> Proof:
     slope, curvature = a / y - b / (1 - y), -a / y**2 - b / (1 - y) ** 2
     at_best = a * log(best) + b * log(b / (a + b))
     flipped = -log(y) - log(1 - y)
+    peak = Convexity(y, curvature="concave", stationary="stationary-point", inside="inside", value="value")
     steps = (
         Step(
             "derivative",
@@ -39,11 +42,15 @@ def lemma() -> Proof:
             "stationary-point",
             "Setting the derivative to zero gives $a(1 - y) = b\\,y$. This is linear in $y$, so there is exactly one "
             "stationary point.",
-            eq(y_star, best),
-            Root(of="derivative", variable=y),
+            eq(StationaryPoint(f, y), best),
+            Root(of="derivative"),
         ),
-        Step("above-zero", "The point lies inside the interval: it is positive.", Gt(best, 0, evaluate=False), Sign()),
-        Step("below-one", "It is also less than one, because $b > 0$.", Lt(best, 1, evaluate=False), Sign()),
+        Step(
+            "inside",
+            "The point lies inside the interval, because $a$ and $b$ are both positive.",
+            Gt(best * (1 - best), 0, evaluate=False),
+            Sign(),
+        ),
         Step(
             "second-derivative",
             "Differentiate again to see whether the point is a maximum or a minimum.",
@@ -52,24 +59,10 @@ def lemma() -> Proof:
         ),
         Step(
             "concave",
-            "It is negative at every $y$ in $(0, 1)$, not only at the stationary point. This stays true when one of "
-            "$a$, $b$ is $0$: it is enough that they are nonnegative and not both zero.",
+            "It is negative at every $y$ in $(0, 1)$, not only at the stationary point.",
             Lt(curvature, 0, evaluate=False),
-            Sign(cases=((a, 0), (b, 0))),
+            Sign(),
             after="second-derivative",
-        ),
-        Step(
-            "left-boundary",
-            "The interval is open, so look at both ends. At the left end $a \\log y$ pulls the function down without "
-            "bound.",
-            eq(Limit(f, y, 0, "+"), -oo),
-            LimitValue(),
-        ),
-        Step(
-            "right-boundary",
-            "At the right end $b \\log(1 - y)$ does the same. No maximum hides at the boundary.",
-            eq(Limit(f, y, 1, "-"), -oo),
-            LimitValue(),
         ),
         Step(
             "value",
@@ -81,15 +74,27 @@ def lemma() -> Proof:
             "maximum",
             "A concave function lies below its value at a stationary point. So for every $y$ in $(0, 1)$:",
             Le(f, at_best, evaluate=False),
-            Convexity(y),
+            peak,
         ),
         Step(
             "only-maximum",
             "The curvature is strictly negative, so the inequality is strict at every other $y$: the maximiser is "
             "unique.",
             Lt(f, at_best, evaluate=False),
-            Convexity(y, elsewhere=True),
-            assumes=("$y \\neq \\frac{a}{a+b}$.",),
+            peak,
+            assumes=(Apart(y, best),),
+        ),
+        Step(
+            "left-boundary",
+            "No maximum hides at an end. At the left one $a \\log y$ pulls the function down without bound.",
+            eq(Limit(f, y, 0, "+"), -oo),
+            LimitValue(),
+        ),
+        Step(
+            "right-boundary",
+            "At the right one $b \\log(1 - y)$ does the same.",
+            eq(Limit(f, y, 1, "-"), -oo),
+            LimitValue(),
         ),
         Step(
             "zero-a",
@@ -118,8 +123,8 @@ def lemma() -> Proof:
         Step(
             "signs-matter",
             "Nonnegativity is needed. Take $a = b = -1$: the formula still gives $\\frac{a}{a+b} = \\frac12$, but the "
-            "second derivative there is positive.",
-            eq(Subs(Derivative(flipped, (y, 2)), y, Rational(1, 2)), 8),
+            "second derivative is positive.",
+            eq(Derivative(flipped, (y, 2)), 1 / y**2 + 1 / (1 - y) ** 2),
             Identity(),
         ),
         Step(
@@ -127,13 +132,25 @@ def lemma() -> Proof:
             "So $y = \\frac12$, where the function equals $\\log 4$, is its *minimum*. Densities are nonnegative, so "
             "Proposition 1 is not affected.",
             Ge(flipped, log(4), evaluate=False),
-            Convexity(y),
+            Convexity(y, curvature="signs-matter"),
         ),
     )
     return Proof(
         "lemma",
         "Lemma: the pointwise maximum",
         "For $a, b \\geq 0$, not both zero, the function $y \\mapsto a \\log y + b \\log(1 - y)$ on $(0, 1)$ has its "
-        "supremum at $y = \\frac{a}{a + b}$. If both are positive, this is its unique maximiser.",
+        "supremum at $y = \\frac{a}{a + b}$. If both are positive, this is its unique maximiser. For negative $a$ and "
+        "$b$ it is not.",
         steps,
+        results=(
+            "maximum",
+            "only-maximum",
+            "left-boundary",
+            "right-boundary",
+            "zero-a",
+            "zero-a-supremum",
+            "zero-b",
+            "zero-b-supremum",
+            "signs-matter-minimum",
+        ),
     )

@@ -17,7 +17,6 @@ theta, theta_0 = Symbol("theta", real=True), Symbol("theta_0", real=True)
 a, b = Symbol("a", positive=True), Symbol("b", positive=True)
 t = Symbol("t", positive=True)
 y = Symbol("y", positive=True)
-y_star = Symbol("y^{*}")
 # Two density values at one fixed x, for statements that are pointwise and need a limit in one of them.
 p_point = Symbol(r"p_{\mathrm{data}}", positive=True)
 q_point = Symbol("p_g", positive=True)
@@ -52,7 +51,7 @@ def density_name(density: Any) -> str:
     if isinstance(density, AppliedUndef) and density.func == p_theta:
         return rf"p_{{{to_latex(density.args[1])}}}"
     if isinstance(density, AppliedUndef):
-        return NAMES[density.func.__name__]
+        return str(NAMES.get(density.func.__name__, density.func.__name__))
     return to_latex(density)
 
 
@@ -69,11 +68,11 @@ class Expect(Defined):
 
     def unfold(self) -> Any:
         density, integrand = self.args
-        return integral(density * integrand, density.args[0])
+        return integral(density * integrand, z if density.has(z) else x)
 
     def _latex(self, printer: Any) -> str:
         density, integrand = self.args
-        variable = printer._print(density.args[0])
+        variable = printer._print(z if density.has(z) else x)
         return rf"\mathbb{{E}}_{{{variable} \sim {density_name(density)}}}\left[{printer._print(integrand)}\right]"
 
 
@@ -127,14 +126,24 @@ class JSD(Defined):
 
 
 class Value(Defined):
-    """``Value(D(x), D(G(z)))``: the value function V of the paper's equation 1."""
+    """``Value(p_data(x), p_z(z), D(x), D(G(z)))``: the value function V of the paper's equation 1."""
 
     def unfold(self) -> Any:
-        on_data, on_noise = self.args
-        return Expect(p_data(x), log(on_data)) + Expect(p_z(z), log(1 - on_noise))
+        data, noise, on_data, on_noise = self.args
+        return Expect(data, log(on_data)) + Expect(noise, log(1 - on_noise))
 
     def _latex(self, printer: Any) -> str:
-        return "V(G, D^{*})" if isinstance(self.args[0], OptimalD) else "V(G, D)"
+        return "V(G, D^{*})" if isinstance(self.args[2], OptimalD) else "V(G, D)"
+
+
+class StationaryPoint(Function):  # type: ignore[misc]  # sympy is untyped
+    """``StationaryPoint(f, y)``: the one y at which f' vanishes. `rules.Root` says where that is."""
+
+    def _eval_is_real(self) -> bool:
+        return True
+
+    def _latex(self, printer: Any) -> str:
+        return f"{printer._print(self.args[1])}^{{*}}"
 
 
 class Criterion(Defined):
@@ -179,7 +188,7 @@ def unfold(expr: Any) -> Any:
 
 
 # What stands for one number: an integral, or a term defined by one.
-_TOTALS = (Integral, Expect, KL, JSD, Value, Criterion, Gradient)
+TOTALS = (Integral, Expect, KL, JSD, Value, Criterion, Gradient)
 
 
 class _Printer(LatexPrinter):  # type: ignore[misc]  # sympy is untyped
@@ -206,14 +215,14 @@ class _Printer(LatexPrinter):  # type: ignore[misc]  # sympy is untyped
         # As the paper writes sums: a constant before integrals and divergences (-log 4 + 2 JSD), and apart from that
         # no leading minus sign where another term can lead.
         def rank(term: Any) -> tuple[bool, bool]:
-            constant = not term.free_symbols and not term.has(*_TOTALS)
-            return not (constant and expr.has(*_TOTALS)), bool(term.could_extract_minus_sign())
+            constant = not term.free_symbols and not term.has(*TOTALS)
+            return not (constant and expr.has(*TOTALS)), bool(term.could_extract_minus_sign())
 
         return sorted(super()._as_ordered_terms(expr, order=order), key=rank)
 
     def _print_Mul(self, expr: Any) -> str:
         number, rest = expr.as_coeff_Mul()
-        if not number.is_Integer and rest.has(*_TOTALS):
+        if not number.is_Integer and rest.has(*TOTALS):
             return f"{self._print(number)} {self._print(rest)}"
         # A density before its logarithm or bracket, as in p(x) log D(x).
         last = [factor for factor in expr.args if factor.is_Add or isinstance(factor, log)]

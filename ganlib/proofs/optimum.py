@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from sympy import Derivative, Ge, Gt, Limit, S, log
+from sympy import Derivative, Ge, Gt, Limit, log
 
-from ganlib.proofs.algebra import facts
-from ganlib.proofs.families import PAIRS
+from ganlib.proofs.calculus import Convexity, LimitValue
+from ganlib.proofs.follows import Follows, Use
+from ganlib.proofs.hypotheses import Apart, Differ, Normalised
 from ganlib.proofs.kernel import Proof, Step
 from ganlib.proofs.lemma import eq
 from ganlib.proofs.notation import JSD, KL, Criterion, Expect, Mixture, integral, p_data, p_g, t, x
-from ganlib.proofs.rules import Chain, Convexity, Follows, Identity, LimitValue, Use
+from ganlib.proofs.rules import Chain, Identity
 
 P, Q = p_data(x), p_g(x)
 M = Mixture(P, Q)
-UNIT_MASS = facts(P, Q)
-NORMALISED = "both densities are normalised: $\\int p_{\\mathrm{data}}\\,dx = \\int p_g\\,dx = 1$."
+NORMALISED = Normalised(P), Normalised(Q)
+DIFFERENT = Differ(P, Q)
 PHI = t * log(t) - t + 1
 
 
@@ -32,14 +33,14 @@ def gibbs_steps() -> tuple[Step, ...]:
             "phi-inequality",
             "Its derivative $\\log t$ vanishes only at $t = 1$, where $\\varphi(1) = 0$. So $0$ is its minimum.",
             Ge(PHI, 0, evaluate=False),
-            Convexity(t),
+            Convexity(t, curvature="phi-convex"),
         ),
         Step(
             "phi-strict",
             "A strictly convex function has one minimiser, so away from $t = 1$ it is positive.",
             Gt(PHI, 0, evaluate=False),
-            Convexity(t, elsewhere=True),
-            assumes=("$t \\neq 1$.",),
+            Convexity(t, curvature="phi-convex"),
+            assumes=(Apart(t, 1),),
         ),
         Step(
             "phi-at-zero",
@@ -61,22 +62,11 @@ def gibbs_steps() -> tuple[Step, ...]:
                 f"Integrate over $x$. The terms $-{symbol} + m$ integrate to $-1 + 1 = 0$, and Gibbs' inequality "
                 "remains.",
                 Ge(KL(density, M), 0, evaluate=False),
-                Follows((Use(f"pointwise-{name}", integrate=True),), given=UNIT_MASS),
-                assumes=(NORMALISED,),
-                families=PAIRS,
+                Follows((Use(f"pointwise-{name}", integrate=True),)),
+                assumes=NORMALISED,
             ),
         ]
     return tuple(steps)
-
-
-def strict_uses(weight: object) -> tuple[Use, Use]:
-    """phi > 0 at p_data / m and at p_g / m, integrated: the strict form of the two divergence steps."""
-    return tuple(  # type: ignore[return-value]
-        Use("phi-strict", weight=weight * M, at=((t, density / M),), integrate=True) for density in (P, Q)
-    )
-
-
-DIFFERENT = "$p_g \\neq p_{\\mathrm{data}}$ on a set of positive measure; there $t \\neq 1$."
 
 
 def global_optimum() -> Proof:
@@ -96,6 +86,7 @@ def global_optimum() -> Proof:
     normalised = -log(4) + integral(P * log(P / M)) + integral(Q * log(Q / M))
     divergences = -log(4) + KL(P, M) + KL(Q, M)
     final = -log(4) + 2 * JSD(P, Q)
+    strict = tuple(Use("phi-strict", weight=M, at=((t, density / M),), integrate=True) for density in (P, Q))
     chain = (
         Step(
             "criterion",
@@ -108,8 +99,7 @@ def global_optimum() -> Proof:
             "Write the expectations as integrals.",
             eq(expectations, integrals),
             Identity(),
-            (),
-            "criterion",
+            after="criterion",
         ),
         Step(
             "mixture-definition",
@@ -125,7 +115,11 @@ def global_optimum() -> Proof:
             after="integrals",
         ),
         Step(
-            "split-logarithms", "Split the factor 2 off each logarithm.", eq(mixture, split), Identity(), (), "mixture"
+            "split-logarithms",
+            "Split the factor 2 off each logarithm.",
+            eq(mixture, split),
+            Identity(),
+            after="mixture",
         ),
         Step(
             "linearity",
@@ -139,8 +133,8 @@ def global_optimum() -> Proof:
             "normalisation",
             "Each density integrates to 1, and $-\\log 2 - \\log 2 = -\\log 4$.",
             eq(masses, normalised),
-            Identity(UNIT_MASS),
-            assumes=(NORMALISED,),
+            Identity(),
+            assumes=NORMALISED,
             after="linearity",
         ),
         Step(
@@ -163,7 +157,7 @@ def global_optimum() -> Proof:
             "Reading the chain from its first line to its last:",
             eq(start, final),
             Chain("criterion", "half-the-sum"),
-            families=PAIRS,
+            assumes=NORMALISED,
         ),
     )
     optimum = (
@@ -172,23 +166,22 @@ def global_optimum() -> Proof:
             "Both divergences are nonnegative, so $C(G)$ is bounded below.",
             Ge(start, -log(4), evaluate=False),
             Follows((Use("conclusion"), Use("divergence-data"), Use("divergence-generator"))),
+            assumes=NORMALISED,
         ),
         Step(
             "attained",
             "If $p_g = p_{\\mathrm{data}}$, both logarithms are $\\log \\frac12$ and the bound is reached.",
             eq(Criterion(P, P), -log(4)),
-            Identity(UNIT_MASS),
-            assumes=(NORMALISED,),
-            families=PAIRS,
+            Identity(),
+            assumes=(Normalised(P),),
         ),
         Step(
             "only-there",
             "If they differ, then $\\frac{p_{\\mathrm{data}}}{m} \\neq 1$ where they do, and $\\varphi > 0$ there. An "
             "integral of a nonnegative function that is positive on a set of positive measure is positive.",
             Gt(start, -log(4), evaluate=False),
-            Follows((Use("conclusion"), *strict_uses(S.One)), given=UNIT_MASS),
-            assumes=(DIFFERENT, NORMALISED),
-            families=PAIRS,
+            Follows((Use("conclusion"), *strict)),
+            assumes=(DIFFERENT, *NORMALISED),
         ),
     )
     return Proof(
@@ -200,4 +193,5 @@ def global_optimum() -> Proof:
         "with equality if and only if $p_g = p_{\\mathrm{data}}$ almost everywhere. Integrals run over the whole space "
         "of $x$; for discrete $x$ read them as sums.",
         (*chain, *gibbs_steps(), *optimum),
+        results=("mixture-definition", "conclusion", "phi-at-zero", "lower-bound", "attained", "only-there"),
     )

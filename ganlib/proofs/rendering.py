@@ -7,6 +7,7 @@ from typing import Any
 
 from sympy import Add
 
+from ganlib.proofs.hypotheses import Hypothesis
 from ganlib.proofs.kernel import Proof, Step
 from ganlib.proofs.notation import to_latex
 
@@ -87,16 +88,34 @@ def heading(name: str) -> str:
     return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
 
 
-def to_markdown(proof: Proof) -> str:
-    """The statement and the numbered steps, each with its assumptions and any check that is not purely symbolic."""
-    blocks = [f"**{proof.title}**", proof.statement]
-    blocks.append("*Every step is checked by SymPy: symbolically, for arbitrary densities, unless it says otherwise.*")
+def assumptions(proof: Proof) -> list[tuple[str, ...]]:
+    """For each step what it assumes, as Markdown: each hypothesis in full once, and then by the step that made it.
+
+    Examples
+    --------
+    >>> from ganlib.proofs import global_optimum
+    >>> assumptions(global_optimum())[9]
+    ('What step 7 assumes.',)
+    """
+    first: dict[Hypothesis, int] = {}
+    told = []
     for number, step in enumerate(proof.steps, 1):
+        again = sorted({first[one] for one in step.assumes if one in first})
+        new = [one for one in step.assumes if one not in first]
+        first |= dict.fromkeys(new, number)
+        steps = " and ".join(f"step {earlier}" for earlier in again)
+        old = [f"{'Also what' if new else 'What'} {steps} assume{'' if again[1:] else 's'}."] if again else []
+        told.append((*(one.text for one in new), *old))
+    return told
+
+
+def to_markdown(proof: Proof) -> str:
+    """The statement and the numbered steps, each with what it assumes."""
+    blocks = [f"**{proof.title}**", proof.statement]
+    blocks.append("*SymPy decides every step for arbitrary densities. Each is also computed on concrete ones.*")
+    for number, (step, assumes) in enumerate(zip(proof.steps, assumptions(proof), strict=True), 1):
         blocks.append(f"**{number}. {heading(step.name)}.** {step.text}")
         blocks.append(f"$$\n{claim_to_latex(step)}\n$$")
-        notes = [f"*Assumes:* {assumption}" for assumption in step.assumes]
-        if step.how != "symbolic":
-            notes.append(f"*Checked:* {step.how}.")
-        if notes:
-            blocks.append("  \n".join(notes))
+        if assumes:
+            blocks.append(f"*Assumes:* {' '.join(assumes)}")
     return "\n\n".join(blocks) + "\n"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 from sympy import Le, Lt, S, Subs, log
 
-from ganlib.proofs.families import PUSHFORWARDS
+from ganlib.proofs.calculus import ChangeOfVariables
+from ganlib.proofs.follows import Follows, Use
+from ganlib.proofs.hypotheses import Differ, Pushforward
 from ganlib.proofs.kernel import Proof, Step
 from ganlib.proofs.lemma import eq, lemma
 from ganlib.proofs.notation import (
@@ -25,14 +27,19 @@ from ganlib.proofs.notation import (
     y,
     z,
 )
-from ganlib.proofs.rules import Follows, Identity, Numerical, Use
+from ganlib.proofs.rules import Identity, Theorem
 
 _P, _Q = p_data(x), p_g(x)
 _LEMMA_AT = ((a, _P), (b, _Q), (y, D(x)))
-_PUSHFORWARD = (
-    "the law of the unconscious statistician: $p_g$ is the density of $G(z)$ when $z \\sim p_z$, so an expectation "
-    "over $z$ of a function of $G(z)$ is an expectation over $x \\sim p_g$."
-)
+_PUSHFORWARD = Pushforward(p_z(z), _Q)
+
+
+def _best(u: object) -> object:
+    return OptimalD(p_data(u), p_g(u))
+
+
+def _value(discriminator: Callable[[object], object]) -> object:
+    return Value(_P, p_z(z), discriminator(x), discriminator(G(z)))
 
 
 def proposition_1() -> Proof:
@@ -42,11 +49,10 @@ def proposition_1() -> Proof:
     -----
     G is arbitrary, D is any function with values in (0, 1). Points where a density vanishes are treated separately.
     """
-    value, optimal_value = Value(D(x), D(G(z))), Value(OptimalD(_P, _Q), OptimalD(p_data(G(z)), p_g(G(z))))
+    value, optimal_value = _value(D), _value(_best)
     integrand = _P * log(D(x)) + _Q * log(1 - D(x))
     at_best = _P * log(_P / (_P + _Q)) + _Q * log(_Q / (_P + _Q))
-    maximum, only = lemma().step("maximum"), lemma().step("only-maximum")
-    differs = "$D(x) \\neq D^{*}(x)$ on a set of positive measure where $p_{\\mathrm{data}} + p_g > 0$."
+    bracket = lemma()
     steps = (
         Step(
             "value",
@@ -60,21 +66,22 @@ def proposition_1() -> Proof:
             "Samples $x = G(z)$ have, by definition, the density $p_g$. So the second expectation can be taken over "
             "$x \\sim p_g$. $G$ need not be invertible.",
             eq(Expect(p_z(z), log(1 - D(G(z)))), Expect(p_g(x), log(1 - D(x)))),
-            Numerical(),
+            ChangeOfVariables(),
             assumes=(_PUSHFORWARD,),
-            families=PUSHFORWARDS,
         ),
         Step(
             "one-integral",
             "Both expectations are now integrals over the same $x$ and can be written as one.",
             eq(value, integral(integrand)),
             Follows((Use("value"), Use("change-of-variables"))),
+            assumes=(_PUSHFORWARD,),
         ),
-        replace(
-            maximum,
-            name="lemma",
-            text="The integrand has the form of the lemma, which is checked again here: for $a, b > 0$ and every $y$ "
-            "in $(0, 1)$, the bound on the right is the value at $y = \\frac{a}{a+b}$.",
+        Step(
+            "lemma",
+            "The integrand has the form of the lemma: for $a, b > 0$ and every $y$ in $(0, 1)$, the bound on the right "
+            "is the value at $y = \\frac{a}{a+b}$.",
+            bracket.step("maximum").claim,
+            Theorem(bracket, "maximum"),
         ),
         Step(
             "pointwise",
@@ -88,6 +95,7 @@ def proposition_1() -> Proof:
             "Integrating over $x$ keeps the inequality. The right side does not depend on $D$.",
             Le(value, integral(at_best), evaluate=False),
             Follows((Use("one-integral", weight=S.NegativeOne), Use("pointwise", integrate=True))),
+            assumes=(_PUSHFORWARD,),
         ),
         Step(
             "optimal-discriminator",
@@ -100,16 +108,23 @@ def proposition_1() -> Proof:
             "With $D = D^{*}$ the bound is reached, because $1 - D^{*}(x) = \\frac{p_g(x)}{p_{\\mathrm{data}}(x) + "
             "p_g(x)}$.",
             eq(optimal_value, integral(at_best)),
-            Follows((Use("one-integral", at=((D, lambda u: OptimalD(p_data(u), p_g(u))),)),)),
+            Follows((Use("one-integral", at=((D, _best),)),)),
+            assumes=(_PUSHFORWARD,),
         ),
         Step(
             "conclusion",
             "So no discriminator does better than $D^{*}$.",
             Le(value, optimal_value, evaluate=False),
             Follows((Use("bound"), Use("attained"))),
-            families=PUSHFORWARDS,
+            assumes=(_PUSHFORWARD,),
         ),
-        replace(only, name="lemma-strict", text="The lemma's maximiser is unique: any other $y$ gives strictly less."),
+        Step(
+            "lemma-strict",
+            "The lemma's maximiser is unique: any other $y$ gives strictly less.",
+            bracket.step("only-maximum").claim,
+            Theorem(bracket, "only-maximum"),
+            assumes=bracket.step("only-maximum").assumes,
+        ),
         Step(
             "unique",
             "So a discriminator that differs from $D^{*}$ where there is mass does strictly worse.",
@@ -121,19 +136,21 @@ def proposition_1() -> Proof:
                     Use("attained"),
                 )
             ),
-            assumes=(differs,),
+            assumes=(Differ(D(x), OptimalD(_P, _Q)), _PUSHFORWARD),
         ),
-        replace(
-            lemma().step("zero-a"),
-            name="no-data",
-            text="Where $p_{\\mathrm{data}}(x) = 0 < p_g(x)$, the integrand is $b \\log(1 - y)$ with $b = p_g(x)$ and "
+        Step(
+            "no-data",
+            "Where $p_{\\mathrm{data}}(x) = 0 < p_g(x)$, the integrand is $b \\log(1 - y)$ with $b = p_g(x)$ and "
             "$y = D(x)$. Its supremum is $0$, at $y = 0 = D^{*}(x)$.",
+            bracket.step("zero-a").claim,
+            Theorem(bracket, "zero-a"),
         ),
-        replace(
-            lemma().step("zero-b"),
-            name="only-data",
-            text="Where $p_g(x) = 0 < p_{\\mathrm{data}}(x)$, it is $a \\log y$ with $a = p_{\\mathrm{data}}(x)$. Its "
+        Step(
+            "only-data",
+            "Where $p_g(x) = 0 < p_{\\mathrm{data}}(x)$, it is $a \\log y$ with $a = p_{\\mathrm{data}}(x)$. Its "
             "supremum is $0$, at $y = 1 = D^{*}(x)$.",
+            bracket.step("zero-b").claim,
+            Theorem(bracket, "zero-b"),
         ),
         Step(
             "neither",
@@ -149,4 +166,5 @@ def proposition_1() -> Proof:
         "For a fixed generator $G$, the value function $V(G, D)$ is largest at\n\n$$\n"
         "D^{*}(x) = \\frac{p_{\\mathrm{data}}(x)}{p_{\\mathrm{data}}(x) + p_g(x)} .\n$$",
         steps,
+        results=("optimal-discriminator", "conclusion", "unique", "no-data", "only-data", "neither"),
     )
