@@ -206,7 +206,7 @@ def others(proof: Proof) -> Iterator[tuple[Any, Any]]:
         yield proof.step(first).claim, Theorem(proof, last)
         yield Eq(proof.step(first).claim.lhs, proof.step(last).claim.rhs, evaluate=False), Root(first)
         for claim, relation in product(claims, (Ge, Gt, Le, Lt)):
-            if (claim.func is not Eq and proof.name == "lemma") or relation is claim.func:
+            if relation in (claim.func, {Le: Lt, Ge: Gt}.get(claim.func)):
                 yield relation(*claim.args, evaluate=False), Convexity(n.y, curvature=first, value=last)
                 yield relation(*claim.args, evaluate=False), Convexity(n.y, curvature=first, stationary=last)
                 yield relation(*claim.args, evaluate=False), Convexity(n.t, curvature=first, inside=last)
