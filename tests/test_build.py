@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from jupyter_cache.cache.db import NbCacheRecord
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -169,6 +170,15 @@ else:
     assert "executing 3 chapters, 3 at a time" in capfd.readouterr().out
     assert list(book_execute.execute(tiny)) == ["book/raises"]  # the others' outputs are stored
     assert "executing 1 chapters, 1 at a time" in capfd.readouterr().out
+
+
+def test_storing_outputs_drops_nothing_that_another_process_is_storing(tiny: Path) -> None:
+    """What jupyter_cache sees of such a record when it tidies up: beyond its limit, and its file not written yet."""
+    cache = book_execute.get_cache(tiny / "_build" / ".jupyter_cache")
+    NbCacheRecord.create_record(uri="another.md", hashkey="0" * 32, db=cache.db, data={})
+    cache.change_cache_limit(1)
+    assert book_execute.execute(tiny) == {}
+    assert len(cache.list_cache_records()) == 2
 
 
 def test_a_kernel_that_dies_is_said_to_have(tiny: Path) -> None:
