@@ -36,8 +36,8 @@ COMPLAINT = re.compile(r"\b(WARNING|ERROR|SEVERE|CRITICAL): ")
 UNFOUNDED = re.compile(r"\[ganlib\.(?:numbers|results)\]\s*$")
 # Of myst_nb: cells that are not among those executed, or that raised when Sphinx executed them.
 UNRUN = re.compile("Found an unexpected `code-cell`|Executing notebook failed")
-# Where the book and its notebooks are published: in the pages, not in what the chapters compute.
-ADDRESSES = ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL")
+# Where the book, its notebooks and MathJax come from: in the pages, not in what the chapters compute.
+ADDRESSES = ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL", "GANLIB_MATHJAX")
 TESTS_ONLY = ("GANLIB_TEST_", "GANLIB_CHROMIUM")  # no cell reads them
 FULL_DISK = ("No space left on device", "[Errno 28]", "Disk quota exceeded")
 
