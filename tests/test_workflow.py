@@ -106,6 +106,18 @@ def test_a_published_wheel_stays_and_a_notebook_that_is_gone_does_not(tmp_path: 
     assert git("rev-list", "--count", "notebooks", folder=remote).strip() == "1"
 
 
+def test_every_action_is_named_by_commit_with_its_version_beside_it() -> None:
+    """In every workflow; a commit has one version, and an action one commit."""
+    named = {}
+    for path in PATH.parent.glob("*.y*ml"):
+        for line in path.read_text().splitlines():
+            if re.match(r"\s*(?:- )?uses:", line):
+                found = re.fullmatch(r"\s*(?:- )?uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40})  # (v\d+\.\d+\.\d+)", line)
+                assert found, line
+                assert named.setdefault(found[1], found.groups()) == found.groups(), line
+    assert named
+
+
 @pytest.mark.parametrize(
     "stage", sorted({word for job in ("test", "book") for line in commands(job) for word in line.split()[1:]})
 )
