@@ -224,6 +224,12 @@ def test_learns_a_gaussian():
     assert last.d_loss == pytest.approx(math.log(4), abs=0.15)
 
 
+def test_nothing_is_shown_unless_asked_for(capfd):
+    generator, discriminator = pair()
+    list(algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator), iterations=2))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_progress_bar_is_closed_when_the_reader_stops_early(monkeypatch):
     import ganlib.algorithm1 as module
 
