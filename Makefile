@@ -49,7 +49,7 @@ benchmarks: environment ## Measure every claim about speed again, into benchmark
 gpu: ## Show what only an accelerator can, with the Python at hand and its torch; a JSON a part in $(OUT)
 	@$(PYTHON) -m benchmarks.gpu --out "$(OUT)" $(GPU)
 
-constraints: environment ## Pin today's versions of every dependency in constraints.txt
+constraints: environment ## Pin today's versions of every dependency in constraints.txt, their files in pins.sha256
 	@$(PY) tools/constraints.py
 
 clean: ## Remove everything built (the environment stays)

@@ -24,7 +24,9 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
+import yaml
 from execute import COLOUR, execute
+from silent import refused
 
 ROOT = Path(__file__).resolve().parents[1]
 # `jupyter-book` without the console script, whose first line breaks when an environment is moved.
@@ -32,9 +34,11 @@ JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; m
 COMPLAINT = re.compile(r"\b(WARNING|ERROR|SEVERE|CRITICAL): ")
 # Of the book's own extensions: a number without a source, a committed result that is not what it says.
 UNFOUNDED = re.compile(r"\[ganlib\.(?:numbers|results)\]\s*$")
-# Where the book and its notebooks are published: in the pages, not in what the chapters compute.
-ADDRESSES = ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL")
-TESTS_ONLY = ("GANLIB_TEST_", "GANLIB_CHROMIUM")  # no cell reads them
+# Of myst_nb: cells that are not among those executed, or that raised when Sphinx executed them.
+UNRUN = re.compile("Found an unexpected `code-cell`|Executing notebook failed")
+# Where the book, its notebooks and MathJax come from: in the pages, not in what the chapters compute.
+ADDRESSES = ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL", "GANLIB_MATHJAX")
+TESTS_ONLY = ("GANLIB_TEST_", "GANLIB_CHROMIUM", "GANLIB_HASHES")  # no cell reads them
 FULL_DISK = ("No space left on device", "[Errno 28]", "Disk quota exceeded")
 
 
@@ -71,6 +75,7 @@ def keys(root: Path) -> dict[str, str]:
         *below(root / "book" / "results"),
         *below(root / "benchmarks" / "results"),
         root / "book" / "execute.py",
+        root / "book" / "silent.py",
     ]
     looks = [root / "_config.yml", root / "_toc.yml", *below(root / "book" / "_ext"), *below(root / "book" / "static")]
     return {
@@ -101,7 +106,7 @@ def run_jupyter_book(root: Path, *, strict: bool) -> None:
     Raises
     ------
     BuildError
-        If it exits with anything but 0, or a number on a page has nothing behind it.
+        If it exits with anything but 0, a number on a page has nothing behind it, or a cell did not run.
     """
     command = [*JUPYTER_BOOK, "build", str(root), *(["-W", "--keep-going"] if strict else [])]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -124,6 +129,9 @@ def run_jupyter_book(root: Path, *, strict: bool) -> None:
     if unfounded := [line for line in complaints if UNFOUNDED.search(line)]:
         print(*unfounded, sep="", end="", file=sys.stderr)
         raise BuildError(f"{len(unfounded)} numbers on pages have nothing behind them (listed above)")
+    if unrun := [line for line in complaints if UNRUN.search(line)]:
+        print(*unrun, sep="", end="", file=sys.stderr)
+        raise BuildError(f"cells did not run in {len(unrun)} places (listed above); none may stand in a box or a list")
 
 
 def build(root: Path, *, strict: bool = False) -> Path:
@@ -139,9 +147,12 @@ def build(root: Path, *, strict: bool = False) -> Path:
     Raises
     ------
     BuildError
-        If a cell raised, Sphinx failed, a number has nothing behind it, or (``strict``) anything warned.
+        If a cell raised or could fail unseen, Sphinx failed, a number has nothing behind it, or (``strict``) anything
+        warned.
     """
     folder = root / "_build"
+    if found := list(refused(root, yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8")))):
+        raise BuildError("\n".join(found))
     if strict:
         shutil.rmtree(folder, ignore_errors=True)
     drop_stale(folder, keys(root))

@@ -49,7 +49,7 @@ def made(name: str) -> Path:
     Outdated
         If the list names a version that is gone.
     RuntimeError
-        If pip fails otherwise; with the end of what it says.
+        If pip fails otherwise, with the end of what it says; or a file is not the one whose hash is listed.
     """
     pins, folder = ROOT / "tests" / f"{name}-pins.txt", ROOT / f".venv-{name}"
     base, python = interpreter(*ENVIRONMENTS[name]), folder / "bin" / "python"
@@ -59,11 +59,18 @@ def made(name: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([base, "-m", "venv", folder], check=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*pip, "-r", pins], capture_output=True, text=True)
+    report = folder / "report.json"
+    done = subprocess.run([*pip, "--report", report, "-r", pins], capture_output=True, text=True)
     if "No matching distribution" in done.stderr:
         raise Outdated(f"{pins.name} is outdated: {done.stderr.strip().splitlines()[-1]}")
     if done.returncode != 0:
         raise RuntimeError(f"pip could not install {pins.name}: {done.stderr.strip()[-1500:]}")
+    # Only the files of the list have hashes, not what pip adds to them.
+    variables = {name: value for name, value in os.environ.items() if name != "GANLIB_HASHES"}
+    check = [python, "-I", "-S", ROOT / "tools" / "hashes.py", report]
+    checked = subprocess.run(check, env=variables, capture_output=True, text=True)
+    if checked.returncode != 0:
+        raise RuntimeError(f"{pins.name}: {checked.stderr.strip()[-1500:]}")
     stamp.write_text(wanted, encoding="utf-8")
     return python
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from jupyter_cache.cache.db import NbCacheRecord
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -171,6 +172,15 @@ else:
     assert "executing 1 chapters, 1 at a time" in capfd.readouterr().out
 
 
+def test_storing_outputs_drops_nothing_that_another_process_is_storing(tiny: Path) -> None:
+    """What jupyter_cache sees of such a record when it tidies up: beyond its limit, and its file not written yet."""
+    cache = book_execute.get_cache(tiny / "_build" / ".jupyter_cache")
+    NbCacheRecord.create_record(uri="another.md", hashkey="0" * 32, db=cache.db, data={})
+    cache.change_cache_limit(1)
+    assert book_execute.execute(tiny) == {}
+    assert len(cache.list_cache_records()) == 2
+
+
 def test_a_kernel_that_dies_is_said_to_have(tiny: Path) -> None:
     """And the traceback of an earlier build is not taken for what happened."""
     write(tiny, CHAPTER.replace("print(", "1 / 0, print("))
@@ -241,9 +251,11 @@ def test_keys_follow_what_a_page_is_made_from(tiny: Path, monkeypatch: pytest.Mo
     now = book_build.keys(tiny)
     monkeypatch.setenv("GANLIB_CHROMIUM", "/usr/bin/chromium")  # for the tests, no cell reads it
     assert book_build.keys(tiny) == now
-    monkeypatch.setenv("GANLIB_BOOK_URL", "https://example.org/book/")  # on the pages, in no output
-    after = book_build.keys(tiny)
-    assert (after["outputs"], after["pages"] != now["pages"]) == (now["outputs"], True)
+    for name in ("GANLIB_BOOK_URL", "GANLIB_MATHJAX"):  # on the pages, in no output
+        now = book_build.keys(tiny)
+        monkeypatch.setenv(name, "https://example.org/book/")
+        after = book_build.keys(tiny)
+        assert (after["outputs"], after["pages"] != now["pages"]) == (now["outputs"], True)
 
 
 @pytest.mark.parametrize(
@@ -349,6 +361,24 @@ def test_the_projects_own_configuration_builds_what_chapters_use_without_a_warni
     assert [address for address in loaded if re.match(r"(https?:)?//", address)] == []
     assert 'data-mode="auto"' in text or "dataset.mode" in text
     assert "thebe" not in text.lower()
+
+
+def test_without_mathjax_the_plain_build_is_red_and_says_what_to_do(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(book_build, "ROOT", tiny)
+    monkeypatch.delenv("GANLIB_MATHJAX", raising=False)
+    shutil.copytree(ROOT / "book" / "_ext", tiny / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
+    (tiny / "a file").touch()
+    sphinx = {
+        "local_extensions": {"local_mathjax": "book/_ext"},
+        "config": {"local_mathjax_cache": str(tiny / "a file" / "cache")},
+    }
+    with (tiny / "_config.yml").open("a") as file:
+        file.write(yaml.safe_dump({"sphinx": sphinx}))
+    assert book_build.main([]) == 1
+    assert "no page may ask another site for MathJax" in capfd.readouterr().out
+    assert not list(tiny.rglob("chapter.html"))
 
 
 def test_a_blank_variable_changes_no_stored_work(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

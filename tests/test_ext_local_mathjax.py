@@ -1,4 +1,4 @@
-"""Pages load MathJax from the book itself; where it cannot be had the build says so."""
+"""Pages load MathJax from the book itself; where it cannot be had there are none, unless they were asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sphinx.errors import ExtensionError
 from sphinx.testing.util import SphinxTestApp
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,12 +21,12 @@ def extensions(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
-def page(tmp_path: Path, cache: Path) -> tuple[str, str]:
+def page(tmp_path: Path, cache: Path, more: str = "") -> tuple[str, str]:
     """The HTML of a page with an equation, and what Sphinx warned of, the extension caching in ``cache``."""
     source = tmp_path / "source"
     source.mkdir()
     (source / "conf.py").write_text(
-        f"extensions = ['sphinx.ext.mathjax', 'local_mathjax']\nlocal_mathjax_cache = {str(cache)!r}\n"
+        f"extensions = ['sphinx.ext.mathjax', 'local_mathjax']\nlocal_mathjax_cache = {str(cache)!r}\n{more}"
     )
     (source / "index.rst").write_text("Page\n====\n\n:math:`x`\n")
     app = SphinxTestApp("html", srcdir=source)
@@ -56,9 +57,45 @@ def test_pages_load_the_local_copy(extensions: None, tmp_path: Path, monkeypatch
     assert "MathJax" not in warnings
 
 
-def test_without_a_copy_one_warning_says_where_pages_will_load_it_from(extensions: None, tmp_path: Path) -> None:
-    (tmp_path / "a file").touch()  # a cache that cannot be written, for any user
-    text, warnings = page(tmp_path, tmp_path / "a file" / "cache")
-    assert 'src="https://' in text
-    assert warnings.count("WARNING") == 1
-    assert "MathJax will come from another site" in warnings
+@pytest.fixture
+def no_copy(tmp_path: Path) -> Path:
+    """A cache that cannot be written, for any user."""
+    (tmp_path / "a file").touch()
+    return tmp_path / "a file" / "cache"
+
+
+def test_without_a_copy_there_is_no_page(
+    extensions: None, tmp_path: Path, no_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GANLIB_MATHJAX", raising=False)
+    with pytest.raises(ExtensionError, match=r"cannot be written.*GANLIB_MATHJAX=cdn"):
+        page(tmp_path, no_copy)
+    assert not list(tmp_path.rglob("*.html"))
+
+
+def test_another_archive_is_as_bad_as_none(extensions: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An npm that hands out what is asked for, but not the bytes that were expected."""
+    import npm
+
+    program = "import pathlib; pathlib.Path('mathjax-3.2.2.tgz').write_bytes(b'other')"
+    monkeypatch.setattr(npm, "command", lambda: [sys.executable, "-c", program])
+    monkeypatch.delenv("GANLIB_MATHJAX", raising=False)
+    with pytest.raises(ExtensionError, match=r"mathjax 3\.2\.2 is not the expected archive"):
+        page(tmp_path, tmp_path / "cache")
+
+
+def test_asked_for_elsewhere_every_page_says_where_it_comes_from(
+    extensions: None, tmp_path: Path, no_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANLIB_MATHJAX", "cdn")
+    text, warnings = page(tmp_path, no_copy, "html_theme = 'pydata_sphinx_theme'\n")
+    assert 'src="https://cdn.jsdelivr.net/' in text
+    assert "fetches from another site (cdn.jsdelivr.net)" in text
+    assert warnings.count("WARNING") == 1  # so that a strict build fails all the same
+    assert "pages will fetch MathJax from another site" in warnings
+
+
+def test_another_word_is_refused(extensions: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANLIB_MATHJAX", "yes")
+    with pytest.raises(ExtensionError, match="GANLIB_MATHJAX is 'yes'"):
+        page(tmp_path, tmp_path / "cache")

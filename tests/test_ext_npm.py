@@ -75,7 +75,7 @@ def test_another_choice_of_files_is_another_folder(registry: Path, tmp_path: Pat
 def test_another_archive_is_refused(registry: Path, tmp_path: Path) -> None:
     expected = sha512(registry)
     registry.write_bytes(registry.read_bytes() + b"\0")
-    with pytest.raises(npm.Unavailable, match=r"fetched for thing 1\.0\.0 is not the expected archive"):
+    with pytest.raises(npm.Unexpected, match=r"fetched for thing 1\.0\.0 is not the expected archive"):
         npm.package("thing", "1.0.0", expected, WANTED, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 

@@ -24,6 +24,7 @@ case "$*" in
 *"import pip"*) exit 0 ;;
 "-m venv "*) echo venv >>"{log}"; mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; : >"$3/pyvenv.cfg" ;;
 "-m pip install "*) echo "$*" >>"{log}"; {pip} ;;
+*" tools/hashes.py "*) {check} ;;
 *) echo "ran $*" ;;
 esac
 """
@@ -37,16 +38,18 @@ class Machine:
         self.tree.mkdir()
         self.bin.mkdir()
         self.log.touch()
-        for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        for name in ("Makefile", "pyproject.toml", "constraints.txt", "pins.sha256"):
             shutil.copy(ROOT / name, self.tree)
         for name in ("tools", ".ci"):
             shutil.copytree(ROOT / name, self.tree / name)
         for name in TOOLS:
             (self.bin / name).symlink_to(shutil.which(name) or "")
 
-    def python(self, name: str, version: str, *, venv: str = "exit 0", pip: str = "exit 0") -> Path:
+    def python(
+        self, name: str, version: str, *, venv: str = "exit 0", pip: str = "exit 0", check: str = "exit 0"
+    ) -> Path:
         path = self.bin / name
-        path.write_text(PYTHON.format(version=version, venv=venv, pip=pip, log=self.log))
+        path.write_text(PYTHON.format(version=version, venv=venv, pip=pip, check=check, log=self.log))
         path.chmod(0o755)
         return path
 
@@ -173,6 +176,18 @@ def test_any_other_failure_of_pip_is_quoted(machine: Machine) -> None:
     pip = 'echo "WARNING: one" >&2; echo "ERROR: No matching distribution found for torch" >&2; echo hint >&2; exit 1'
     machine.python("python3", "3.11", pip=pip)
     assert "installing into .venv: ERROR: No matching distribution found for torch" in the_error(machine.make())
+
+
+def test_a_file_that_is_not_the_pinned_one_leaves_no_environment(machine: Machine) -> None:
+    """The check has pip's report, and an interpreter that runs nothing of what was installed."""
+    check = f'echo "$*" >>"{machine.log}"; echo "error: x.whl is not the file that was pinned" >&2; exit 1'
+    machine.python("python3", "3.11", check=check)
+    assert "checking what pip installed: error: x.whl is not the file" in the_error(machine.make("book"))
+    *_, pip, ran = machine.calls
+    assert ran == "-I -S tools/hashes.py .venv/.report.json"
+    assert "--report .venv/.report.json" in pip
+    machine.python("python3", "3.11")
+    assert "Making .venv" in machine.make().stdout  # and not what is there once more
 
 
 def test_a_folder_that_is_no_environment_is_left_alone(machine: Machine) -> None:

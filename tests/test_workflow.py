@@ -47,7 +47,8 @@ def test_every_change_is_tested_on_every_supported_python() -> None:
     assert JOBS["test"]["strategy"]["matrix"]["python"] == supported
     assert commands("test") == [".ci/run test"]
     # setup-python puts the chosen one first on PATH as `python`; the image has others under other names.
-    assert all(step["env"] == {"PYTHON": "python"} for step in JOBS["test"]["steps"] if "run" in step)
+    only = {"PYTHON": "python", "GANLIB_HASHES": "all"}
+    assert all(step["env"] == only for step in JOBS["test"]["steps"] if "run" in step)
 
 
 def test_the_book_is_built_strictly_and_only_main_publishes_it() -> None:
@@ -104,6 +105,18 @@ def test_a_published_wheel_stays_and_a_notebook_that_is_gone_does_not(tmp_path: 
     published = git("ls-tree", "-r", "--name-only", "notebooks", folder=remote).split()
     assert published == [f"_notebooks/{name}" for name in ("two.ipynb", "wheels/a/ganlib.whl", "wheels/b/ganlib.whl")]
     assert git("rev-list", "--count", "notebooks", folder=remote).strip() == "1"
+
+
+def test_every_action_is_named_by_commit_with_its_version_beside_it() -> None:
+    """In every workflow; a commit has one version, and an action one commit."""
+    named = {}
+    for path in PATH.parent.glob("*.y*ml"):
+        for line in path.read_text().splitlines():
+            if re.match(r"\s*(?:- )?uses:", line):
+                found = re.fullmatch(r"\s*(?:- )?uses: ([\w.-]+/[\w./-]+)@([0-9a-f]{40})  # (v\d+\.\d+\.\d+)", line)
+                assert found, line
+                assert named.setdefault(found[1], found.groups()) == found.groups(), line
+    assert named
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Write constraints.txt: the exact version of everything `.[dev]` installs, on Linux and macOS.
+"""Write constraints.txt: the exact version of everything `.[dev]` installs, on Linux and macOS; then pins.sha256.
 
     python3.11 tools/constraints.py        (`make constraints`)
 
@@ -62,4 +62,7 @@ def resolve() -> dict[str, Any]:
 if __name__ == "__main__":
     if sys.version_info[:2] != (3, 11):
         sys.exit(f"error: this is Python {sys.version.split()[0]}: run python3.11 tools/constraints.py")
+    import hashes
+
     (ROOT / "constraints.txt").write_text(HEADER + "\n".join(pins(resolve())) + "\n")
+    hashes.write()

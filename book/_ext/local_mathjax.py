@@ -1,15 +1,17 @@
 """Serve MathJax from the book itself, so that no page asks another site for anything.
 
-Where npm cannot fetch it the pages load it from Sphinx's default address instead; one warning says so, and a strict
-build fails on it.
+Where npm cannot fetch it, or fetches something else, the build fails. Who cannot have npm's packages may ask for pages
+that load MathJax from Sphinx's default address, with GANLIB_MATHJAX=cdn: each page then says so, and so does a warning.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import npm
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 if TYPE_CHECKING:
@@ -33,12 +35,35 @@ WANTED = {
 }
 
 
+ASK = "GANLIB_MATHJAX"
+NOTE = (
+    "Formulas on these pages are typeset by a script that your browser fetches from another site (cdn.jsdelivr.net): "
+    "this copy of the book was built without its own."
+)
+
+
 def use_local(app: Sphinx, config: Config) -> None:
-    """Point Sphinx at the local copy, or say in one line why pages will load MathJax from elsewhere."""
+    """Point Sphinx at the local copy, or where the user asked for it let every page say where it comes from.
+
+    Raises
+    ------
+    ExtensionError
+        If it cannot be had and was not asked for elsewhere, or ``GANLIB_MATHJAX`` is another word.
+    """
+    asked = os.environ.get(ASK, "").strip()
+    if asked not in ("", "cdn"):
+        raise ExtensionError(f"{ASK} is {asked!r}; leave it out, or write cdn for pages that fetch MathJax elsewhere")
     try:
         static = npm.package("mathjax", VERSION, SHA512, WANTED, Path(config.local_mathjax_cache))
     except npm.Unavailable as reason:
-        logging.getLogger(__name__).warning("MathJax will come from another site: %s", reason, type="local_mathjax")
+        if not asked:
+            raise ExtensionError(
+                f"no page may ask another site for MathJax, and there is no copy of it: {reason}. Build again with a "
+                f"network (what was executed is kept), or set {ASK}=cdn for pages that fetch it elsewhere and say so"
+            ) from None
+        message = "pages will fetch MathJax from another site: %s"
+        logging.getLogger(__name__).warning(message, reason, type="local_mathjax")
+        config.html_theme_options = {**config.html_theme_options, "announcement": NOTE}
         return
     config.html_static_path = [*config.html_static_path, str(static)]
     config.mathjax_path = "mathjax/startup.js"

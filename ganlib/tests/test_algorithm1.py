@@ -224,6 +224,12 @@ def test_learns_a_gaussian():
     assert last.d_loss == pytest.approx(math.log(4), abs=0.15)
 
 
+def test_nothing_is_shown_unless_asked_for(capfd):
+    generator, discriminator = pair()
+    list(algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator), iterations=2))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_progress_bar_is_closed_when_the_reader_stops_early(monkeypatch):
     import ganlib.algorithm1 as module
 
@@ -243,6 +249,40 @@ def test_divergence_stops_at_the_next_report_and_says_where():
     with pytest.raises(FloatingPointError, match="between iterations 1 and 5"):
         list(algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator, lr=math.inf),
                         iterations=10, every=5))  # fmt: skip
+
+
+def test_a_divergence_tells_the_two_losses_apart():
+    class OnlyForG(MLP):
+        def forward(self, x):
+            return super().forward(x) * (math.nan if x.requires_grad else 1.0)
+
+    generator, discriminator = MLP((2, 4, 1), squeeze=False), OnlyForG((1, 4, 1))
+    with pytest.raises(FloatingPointError, match=r"\(D's [0-9.]+, G's nan\)"):
+        list(algorithm1(generator, discriminator, DATA, LATENT, **optimisers(generator, discriminator), iterations=1))
+
+
+@pytest.mark.parametrize("step", [iteration, simultaneous_iteration])
+@pytest.mark.parametrize("says", [True, False, None])
+def test_samples_meet_only_in_a_net_that_says_they_do_not(step, says):
+    """Real and generated ones share a pass where D says so; batch normalisation must see each kind by itself."""
+    seen = []
+
+    class Watched(MLP):
+        def forward(self, x):
+            seen.append((len(x), all(p.requires_grad for p in self.parameters())))
+            return super().forward(x)
+
+    Watched.per_sample = bool(says)
+    discriminator = Watched((1, 4, 1))
+    if says is None:
+        discriminator = nn.Sequential(discriminator)  # says nothing itself
+    generator = MLP((2, 4, 1), squeeze=False)
+    game = Game(generator, discriminator, DATA, LATENT, *(
+        torch.optim.SGD(net.parameters(), 0.1) for net in (discriminator, generator)), m=6)  # fmt: skip
+    step(game, torch.Generator().manual_seed(0))
+    together = [(12, True)] if says else [(6, True), (6, True)]
+    # In G's own step D's weights ask for no gradient.
+    assert seen == together + ([(6, False)] if step is iteration else [])
 
 
 @pytest.mark.parametrize(

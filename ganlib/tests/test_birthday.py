@@ -152,6 +152,8 @@ def test_the_threshold_is_the_quantile_of_the_closest_distance():
         (lambda: birthday_test(torch.zeros(9, 2), 3, 0, pairs=-1), "pairs -1"),
         (lambda: birthday_test(torch.full((9, 2), math.nan), 3, 0), "not finite"),
         (lambda: birthday.calibrate_threshold(torch.zeros(9, 2), 3, 1.0), "share is 1"),
+        (lambda: birthday.calibrate_threshold(torch.zeros(9, 2), 3, 0.0), "share is 0.0 and shuffles 10; share must"),
+        (lambda: birthday.calibrate_threshold(torch.zeros(9, 2), 3, -0.5), "share is -0.5 and shuffles 10; share must"),
         (lambda: birthday.calibrate_threshold(torch.zeros(9, 2), 3, shuffles=0), "shuffles 0"),
         (lambda: birthday.duplicate_probability(1, 10), "batch is 1"),
         (lambda: birthday.support_size(1.5, 10), "share is 1.5"),

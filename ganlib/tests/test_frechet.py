@@ -133,6 +133,8 @@ def test_the_sets_of_a_split_are_disjoint():
     [
         (torch.zeros(1, 3), torch.zeros(5, 3), r"real is \(1, 3\)"),
         (torch.zeros(5, 3), torch.zeros(5, 1, 3), r"fake is \(5, 1, 3\)"),
+        (torch.zeros(5), torch.zeros(5), r"real is \(5,\)"),
+        (torch.zeros(5, 0), torch.zeros(5, 0), r"real is \(5, 0\)"),
         (torch.zeros(5, 3), torch.zeros(5, 4), r"\(5, 3\).*\(5, 4\)"),
         (torch.zeros(5, 3), torch.full((5, 3), math.nan), "fake holds"),
         (torch.full((5, 3), math.inf), torch.zeros(5, 3), "real holds"),

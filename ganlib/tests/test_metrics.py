@@ -32,8 +32,9 @@ def test_the_copy_threshold_lets_a_stated_share_of_new_images_pass():
     training, new = torch.rand(300, 3, generator=rng()), torch.rand(1000, 3, generator=rng(1))
     threshold = copy_threshold(nearest(new, training)[1], 0.05)
     assert (cdist(new, training).min(1) < threshold).mean() == pytest.approx(0.05)
-    with pytest.raises(ValueError, match="share is 5"):
-        copy_threshold(nearest(new, training)[1], 5)
+    for share in (5, 1, 0, -0.1):
+        with pytest.raises(ValueError, match=f"share is {share}"):
+            copy_threshold(nearest(new, training)[1], share)
 
 
 def test_mode_counts_of_known_samples():
@@ -74,12 +75,23 @@ def test_different_distributions_fail_it():
     assert result.bound == pytest.approx(0.526, abs=5e-4)
 
 
+def test_four_of_each_are_enough_for_the_two_sample_test():
+    real, fake = torch.zeros(4, 1), torch.ones(4, 1)
+    assert classifier_test(MLP((1, 8, 1)), real, fake, steps=100).accuracy == 1.0
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
         (lambda: classifier_test(MLP((1, 1)), torch.zeros(9, 1), torch.zeros(8, 1)), r"\(9, 1\)"),
         (lambda: classifier_test(MLP((1, 1)), torch.zeros(9, 1), torch.zeros(9, 1), steps=0), "steps is 0"),
+        (lambda: classifier_test(MLP((1, 1)), torch.zeros(3, 1), torch.zeros(3, 1)), r"\(3, 1\).*at least 4"),
+        (lambda: classifier_test(MLP((1, 1)), torch.zeros(9, 1), torch.zeros(9, 1), lr=-1.0), "lr -1.0"),
+        (lambda: classifier_test(MLP((1, 1)), torch.zeros(9, 1), torch.zeros(9, 1), lr=0.0), "lr 0.0"),
+        (lambda: nearest(torch.zeros(0, 1), torch.zeros(9, 1)), r"\(0, 1\)"),
+        (lambda: nearest(torch.zeros(9, 1), torch.zeros(0, 1)), r"\(0, 1\)"),
         (lambda: count_modes(torch.zeros(9, 3), toys.ring()), r"\(9, 3\)"),
+        (lambda: count_modes(torch.zeros(0, 2), toys.ring()), r"\(0, 2\)"),
         (lambda: count_modes(torch.zeros(9, 2), toys.ring(), 0), "minimum_share is 0"),
     ],
 )

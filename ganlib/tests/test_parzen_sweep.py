@@ -135,8 +135,28 @@ def test_blocks_change_nothing_and_a_lonely_centre_stays(digits, monkeypatch):
     whole = kmeans(points, 10)
     monkeypatch.setattr("ganlib.metrics.kmeans.BLOCK_BYTES", 4 * 10 * 7)  # seven points a block
     torch.testing.assert_close(kmeans(points, 10), whole)
+    monkeypatch.setattr("ganlib.metrics.kmeans.BLOCK_BYTES", 1)  # less than one point
+    torch.testing.assert_close(kmeans(points, 10), whole)
     far = torch.cat([points[:3], torch.full((1, 784), 50.0)])
     assert torch.equal(lloyd(points, far, 4)[3], far[3])
+
+
+def test_a_centre_moves_to_the_mean_of_its_points_even_of_one():
+    points = torch.tensor([[0.0], [1.0], [9.0]])
+    assert lloyd(points, torch.tensor([[0.4], [7.0]]), 1).flatten().tolist() == [0.5, 9.0]
+
+
+@pytest.mark.parametrize(
+    ("points", "centres"),
+    [
+        (torch.zeros(5, 2), torch.zeros(0, 2)),
+        (torch.zeros(5, 2), torch.zeros(3, 1)),
+        (torch.full((5, 2), torch.nan), torch.zeros(3, 2)),
+    ],
+)
+def test_points_and_centres_that_do_not_fit_are_refused(points, centres):
+    with pytest.raises(ValueError, match="give finite points and one or more centres of their shape"):
+        lloyd(points, centres, 1)
 
 
 @pytest.mark.parametrize(("k", "rounds"), [(0, 1), (6, 1), (2, -1)])

@@ -133,6 +133,18 @@ def test_generator_gradients_of_shifted_gaussians(m, minimax, non_saturating):
     assert theory.generator_gradient(p, q, x, "non-saturating") == pytest.approx(non_saturating, abs=1e-5)
 
 
+@pytest.mark.parametrize(("loss", "name"), [(lambda d: d, "minimax"), (lambda d: 1 - d, "non-saturating")])
+def test_generator_gradients_are_exact_at_the_ends_of_a_coarse_grid_too(loss, name):
+    """Of unequal variances, where the logit is quadratic: a first-order difference at the ends would be off by 3 %."""
+    x, (m, s) = [-1 + 0.25 * i for i in range(9)], (0.5, 0.6)
+    p = [math.exp(-(t**2) / 2) for t in x]
+    q = [math.exp(-((t - m) ** 2) / (2 * s**2)) for t in x]
+    p, q = ([each / (sum(w) * 0.25) for each in w] for w in (p, q))
+    slope = [-t + (t - m) / s**2 for t in x]  # of log p - log q, exactly
+    expected = -sum(b * loss(a / (a + b)) * c for a, b, c in zip(p, q, slope, strict=True)) * 0.25
+    assert theory.generator_gradient(p, q, x, name) == pytest.approx(expected, rel=1e-9)
+
+
 def test_minimax_gradient_is_the_gradient_of_the_cost():
     """With D re-optimised or frozen at D*, the minimax gradient is the same: dC/dm (envelope theorem)."""
     x, h = np.linspace(-14, 16, 30001), 1e-4
@@ -155,6 +167,8 @@ def test_minimax_gradient_is_the_gradient_of_the_cost():
         (lambda: theory.value([0.5], [0.5, 0.5], [0.5, 0.5]), "same grid"),
         (lambda: theory.normalise([0.0, 0.0]), "zero everywhere"),
         (lambda: theory.generator_gradient([1.0], [1.0], [0.0]), "uniform increasing"),
+        (lambda: theory.generator_gradient([0.5] * 4, [0.5] * 4, [0, 0.5, 1, 2]), "uniform increasing"),
+        (lambda: theory.generator_gradient([0.5] * 4, [0.5] * 4, [2, 1.5, 1, 0.5]), "uniform increasing"),
         (lambda: theory.generator_gradient([1, 0, 0], [0.5, 0.25, 0.25], [0, 1, 2]), "narrow the grid"),
         (lambda: theory.generator_gradient([1.0], [1.0], [0.0], "hinge"), "'hinge'"),
         (lambda: theory.optimal_discriminator([-1.0], [1.0]), "p_data holds -1.0"),

@@ -123,6 +123,8 @@ def axe() -> str:
         sys.path.remove(extensions)
     try:
         folder = npm.package("axe-core", pages.AXE_VERSION, pages.AXE_SHA512, {"axe.min.js": "axe.min.js"})
+    except npm.Unexpected:
+        raise
     except npm.Unavailable as reason:
         pytest.skip(f"axe-core could not be had: {reason}")
     return (folder / "axe.min.js").read_text(encoding="utf-8")

@@ -1,0 +1,193 @@
+"""No cell can fail, or be left out, without failing the build: what is refused, and what is found afterwards."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+spec = importlib.util.spec_from_file_location("book_build", ROOT / "book" / "build.py")
+book_build = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(book_build)
+book_execute, silent = sys.modules["execute"], sys.modules["silent"]
+
+FRONT = """\
+---
+jupytext:
+  text_representation:
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# A chapter
+
+"""
+
+
+def cell(code: str, options: str = "") -> str:
+    return f"```{{code-cell}} ipython3\n{options}{code}\n```\n\n"
+
+
+def book(root: Path, chapters: dict[str, str], config: str = "execute: {execute_notebooks: cache}\n") -> Path:
+    """A book of these chapters, each in full."""
+    (root / "book").mkdir(parents=True)
+    (root / "ganlib").mkdir()
+    (root / "ganlib" / "__init__.py").touch()
+    (root / "_config.yml").write_text(f"title: Tiny\n{config}")
+    files = [{"file": f"book/{name}"} for name in chapters]
+    (root / "_toc.yml").write_text(yaml.safe_dump({"format": "jb-book", "root": "book/index", "chapters": files}))
+    (root / "book" / "index.md").write_text("# Tiny\n")
+    for name, text in chapters.items():
+        (root / "book" / f"{name}.md").write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    "tag", ["raises-exception", "skip-execution", "remove-cell", "hide-output", "hide-cell", "remove-stderr", "other"]
+)
+@pytest.mark.parametrize("options", [":tags: [hide-input, {}]\n", "---\ntags: [{}]\n---\n"])
+def test_a_tag_that_could_hide_a_failure_is_refused_before_anything_is_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tag: str, options: str
+) -> None:
+    text = FRONT + cell("print(1)") + "Words.\n\n" + cell("1 / 0", options.format(tag))
+    monkeypatch.setattr(book_build, "ROOT", book(tmp_path / "tiny", {"chapter": text}))
+    for name in ("execute", "run_jupyter_book"):
+        monkeypatch.setattr(book_build, name, lambda *_, **__: pytest.fail("work was done"))
+    for arguments in ([], ["--strict"]):
+        assert book_build.main(arguments) == 1
+        (line,) = capfd.readouterr().err.splitlines()
+        place = text.splitlines().index("1 / 0") + 1
+        assert line.startswith("error: book/chapter: code cell 2 (line ")
+        assert place - 4 <= int(line.split("(line ")[1].split(")")[0]) <= place
+        assert f"has the tag {tag}" in line
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("mystnb: {execution_mode: 'off'}", "mystnb"),
+        ("mystnb: {execution_allow_errors: true}", "mystnb"),
+        ("mystnb: {execution_cache_path: elsewhere}", "mystnb"),
+        ("execution: {allow_errors: true}", "execution"),
+        ("execution: {timeout: 1}", "execution"),
+    ],
+)
+def test_front_matter_that_changes_the_execution_is_refused(tmp_path: Path, line: str, name: str) -> None:
+    text = FRONT.replace("kernelspec:", f"{line}\nkernelspec:") + cell("1 / 0")
+    root = book(tmp_path / "tiny", {"chapter": text})
+    with pytest.raises(book_build.BuildError, match=rf"^book/chapter: its front matter has '{name}'"):
+        book_build.build(root)
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ("execute: {execute_notebooks: 'off'}", "execute_notebooks"),
+        ("execute: {execute_notebooks: off}", "execute_notebooks"),
+        ("execute: {allow_errors: true}", "allow_errors"),
+        ("execute: {exclude_patterns: ['book/*']}", "exclude_patterns"),
+        ("sphinx: {config: {nb_execution_mode: 'off'}}", "nb_execution_mode"),
+        ("sphinx: {config: {nb_execution_allow_errors: true}}", "nb_execution_allow_errors"),
+        ("sphinx: {config: {nb_execution_excludepatterns: ['book/*']}}", "nb_execution_excludepatterns"),
+        ("sphinx: {config: {jupyter_execute_notebooks: 'off'}}", "jupyter_execute_notebooks"),
+        ("sphinx: {config: {execution_allow_errors: true}}", "execution_allow_errors"),
+    ],
+)
+def test_a_configuration_that_changes_the_execution_is_refused(tmp_path: Path, config: str, name: str) -> None:
+    root = book(tmp_path / "tiny", {"chapter": FRONT + cell("1 / 0")}, config + "\n")
+    with pytest.raises(book_build.BuildError, match=rf"^_config\.yml: {name} is "):
+        book_build.build(root)
+
+
+def test_a_page_of_another_format_is_refused(tmp_path: Path) -> None:
+    root = book(tmp_path / "tiny", {"chapter": FRONT})
+    (root / "book" / "chapter.md").rename(root / "book" / "chapter.ipynb")
+    with pytest.raises(book_build.BuildError, match=r"^book/chapter\.ipynb: "):
+        book_build.build(root)
+
+
+def test_the_books_own_pages_and_configuration_are_not_refused() -> None:
+    assert list(silent.refused(ROOT, yaml.safe_load((ROOT / "_config.yml").read_text()))) == []
+
+
+THREAD = "import threading\n{} = threading.Thread(target={})\n{}.start(); {}.join()"
+VAIN = "LookupError: in vain"
+TASK = "import asyncio\nasync def fails():\n    raise LookupError('in vain')\n"
+LOUD = {
+    "thread": (THREAD.format("t", "lambda: 1 / 0", "t", "t"), "ZeroDivisionError: division by zero"),
+    "library": (THREAD.format("t", "int, args=('x',)", "t", "t"), "ValueError: invalid literal"),
+    "late": ("import threading\nthreading.Timer(0.3, lambda: 1 / 0).start()", "ZeroDivisionError: division by zero"),
+    "task": (TASK + "asyncio.create_task(fails())\nawait asyncio.sleep(0.1)", VAIN),
+    "kept": (TASK + "task = asyncio.create_task(fails())\nawait asyncio.sleep(0.1)", VAIN),
+    "own loop": (
+        TASK + "import threading, gc\nasync def main():\n    asyncio.create_task(fails()); await asyncio.sleep(0.1)\n"
+        "t = threading.Thread(target=lambda: asyncio.run(main()))\nt.start(); t.join(); gc.collect()",
+        VAIN,
+    ),
+    "finaliser": ("class Bad:\n    def __del__(self): raise LookupError('in vain')\nBad()\nNone", VAIN),
+    "printed": ("import logging\ntry: 1 / 0\nexcept ArithmeticError: logging.exception('oh')", "ZeroDivisionError"),
+    "inner": ("_ = get_ipython().run_cell('1 / 0')", "ZeroDivisionError: division by zero"),
+}
+QUIET = """\
+import asyncio, sys, threading
+from tqdm import tqdm
+t = threading.Thread(target=sys.exit)
+t.start(); t.join()
+print("a note", file=sys.stderr)
+for _ in tqdm(range(2)): pass
+async def fails():
+    raise LookupError
+try:
+    await asyncio.create_task(fails())
+except LookupError:
+    print("handled")
+gone = asyncio.create_task(asyncio.sleep(10))
+await asyncio.sleep(0)
+gone.cancel()
+"""
+
+
+def test_what_fails_outside_its_cell_fails_the_build_with_page_and_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = {name.replace(" ", "-"): code for name, (code, _) in LOUD.items()}
+    chapters = {name: FRONT + cell("one = 1") + cell(code) for name, code in names.items()}
+    chapters["quiet"] = FRONT + cell(QUIET)
+    chapters["hidden"] = FRONT + cell(LOUD["thread"][0], ":tags: [remove-output]\n")
+    root = book(tmp_path / "tiny", chapters)
+    failed = book_execute.execute(root)
+    assert sorted(failed) == sorted(f"book/{name}" for name in chapters if name != "quiet")
+    for name, (_, what) in LOUD.items():
+        said = failed[f"book/{name.replace(' ', '-')}"]
+        assert silent.TRACEBACK in said, name
+        last = said.splitlines()[-1]
+        assert "code cell 2: " in last, (name, last)
+        assert what in last, (name, last)
+    assert "code cell 1: ZeroDivisionError" in failed["book/hidden"]
+    stored = book_execute.get_cache(root / "_build" / ".jupyter_cache").list_cache_records()
+    assert [Path(record.uri).stem for record in stored] == ["quiet"]  # the others are executed again
+    assert not list(root.rglob(f"*{silent.RECORD}"))
+
+    monkeypatch.setattr(book_build, "ROOT", root)
+    monkeypatch.setattr(book_build, "execute", lambda _: {"book/thread": failed["book/thread"]})
+    assert book_build.main([]) == 1
+    *_, last = capfd.readouterr().err.splitlines()
+    assert "book/thread: in a thread, by code cell 2: ZeroDivisionError" in last
+
+
+IN_A_LIST = FRONT + "- a list\n\n  ```{code-cell}\n  1 / 0\n  ```\n"
+
+
+@pytest.mark.parametrize("page", [IN_A_LIST, "# A page without front matter\n\n" + cell("1 / 0")])
+def test_a_cell_that_would_not_be_executed_fails_the_plain_build(tmp_path: Path, page: str) -> None:
+    root = book(tmp_path / "tiny", {"chapter": page})
+    with pytest.raises(book_build.BuildError, match="cells did not run in 1 places"):
+        book_build.build(root)
