@@ -54,7 +54,7 @@ class Settings:
     iterations : of each training; ``longer``, >= 2, times as many for the one that is only longer.
     points : in ``iterations``, where a generator may be kept; they divide it.
     seeds : training seeds of each, from 0.
-    rate_left : share of the learning rate left at the end of the training whose rate falls faster, in (0, 1).
+    rate_left : share of the learning rate left at the end of the training whose rate falls faster, in [1e-300, 1).
     adam_lr, adam_beta1 : of both players, for the training by Adam (Radford et al., 2015).
     samples : drawn from each generator, >= 4.
 
@@ -86,8 +86,9 @@ class Settings:
             raise ValueError(f"iterations is {self.iterations}, points {self.points}; give points that divide it")
         if self.longer < 2 or self.samples < 4:
             raise ValueError(f"longer is {self.longer}, samples {self.samples}; give at least 2 and 4")
-        if not 0 < self.rate_left < 1:
-            raise ValueError(f"rate_left is {self.rate_left}; give a share between 0 and 1")
+        # Below 1e-300, in one iteration, the decay that leaves so little is beyond every float.
+        if not 1e-300 <= self.rate_left < 1:
+            raise ValueError(f"rate_left is {self.rate_left}; give a share from 1e-300 to 1, 1 excluded")
         base = runs.get(self.run)
         if (base.update, base.optimiser, base.preprocessing, base.flat) != ("simultaneous", "sgd", "unit", True):
             raise ValueError(f"run is {self.run!r}; the changes are to one like mnist-paper: simultaneous updates, sgd")
