@@ -14,6 +14,7 @@ from ganlib.schedules import paper_schedule
 
 LEAST_MOMENTUM = 1e-30
 
+
 def build(run: Run, net: nn.Module, lr: float, *, captured: bool = False) -> Optimizer:
     """The run's optimiser over a net's parameters; ``captured`` prepares it for a CUDA graph.
 

@@ -46,9 +46,11 @@ def _run(argv: list[str]) -> int:
         return int(leaving.code or 0)
     args.argv = argv
     try:
-        from ganlib.cli.commands import COMMANDS  # torch, seconds of it: not before the arguments are found right
+        from ganlib import provenance  # torch, seconds of it: not before the arguments are found right
+        from ganlib.cli.commands import COMMANDS
         from ganlib.cli.errors import expected_errors
 
+        provenance.source_code()  # before any work: the checkout may be another by its end
         with expected_errors():
             COMMANDS[args.command](args)
         return DONE

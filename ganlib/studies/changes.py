@@ -26,7 +26,7 @@ from ganlib.metrics.frechet import frechet_distance
 from ganlib.runs import Run
 from ganlib.sampling import sample
 from ganlib.settings import DATA
-from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, read, side_by_side
+from ganlib.studies.common import Outcome, Say, check_positive, check_types, check_unchanged, figure, read, side_by_side
 from ganlib.training import Training
 
 PUBLISHED, ALTERNATING = "as published", "alternating updates"
@@ -134,8 +134,9 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     found: dict[str, Any] = {change: {"set": sets, "by_seed": []} for change, sets in settings.changes().items()}
     # The longest first, so that none is waited for alone; the shorter of two that begin alike is its first part.
     names = sorted(found.keys() - {ALTERNATING}, key=lambda name: (name != LONGER, list(found).index(name)))
-    jobs = [(settings, name, seed, device.type) for name in names for seed in range(settings.seeds)]
-    for (_, change, seed, _), kept in zip(jobs, side_by_side(_train, jobs, device), strict=True):
+    seen = splits["train"]
+    jobs = [(settings, name, seed, device.type, seen.sha256) for name in names for seed in range(settings.seeds)]
+    for (_, change, seed, *_), kept in zip(jobs, side_by_side(_train, jobs, device), strict=True):
         run = settings.changed(change)
         parts = {change: kept} | ({ALTERNATING: kept[: settings.points]} if change == LONGER else {})
         for name, part in parts.items():
@@ -158,11 +159,12 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     return Outcome(figures, list(splits.values()), inputs=inputs)
 
 
-def _train(settings: Settings, change: str, seed: int, device: str) -> list[_Kept]:
+def _train(settings: Settings, change: str, seed: int, device: str, sha256: str) -> list[_Kept]:
     """A whole training, and what it was at every point; in a process of its own, see `side_by_side`."""
     run, valid = settings.changed(change), {"valid": data.load(settings.data, "valid").flattened().to(device)}
     with redirect_stdout(sys.stderr):  # which device it is on
         training, kept = Training(run, seeds=[seed], device=device), []
+    check_unchanged(training, sha256)
     for (report,) in training.reports():
         generator, _ = training.networks()
         sigma, score = evaluation.validation_score(run, generator, valid, samples=settings.samples)

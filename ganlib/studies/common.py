@@ -18,7 +18,9 @@ from torch import Tensor
 
 from ganlib import limits
 from ganlib.evaluation import figure
+from ganlib.files import DataError
 from ganlib.images import Images
+from ganlib.training import Training
 
 __all__ = [
     "Outcome",
@@ -27,6 +29,7 @@ __all__ = [
     "check_file_names",
     "check_positive",
     "check_types",
+    "check_unchanged",
     "figure",
     "listed",
     "picture_file",
@@ -90,6 +93,22 @@ def picture_file(pictures: Mapping[str, Tensor]) -> bytes:
     arrays: dict[str, Any] = {name: x.cpu().numpy() for name, x in grey.items()}
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
+
+
+def check_unchanged(training: Training, sha256: str) -> None:
+    """Refuse a training on other images than those of that hash, which the study measures by: their file has changed.
+
+    Raises
+    ------
+    ganlib.files.DataError
+        A ValueError, naming both hashes.
+    """
+    found = training.inputs["data_sha256"]
+    if found != sha256:
+        raise DataError(
+            f"the files of {training.run.data} changed while the study was at work: its training images had SHA-256 "
+            f"{sha256}, and now {found}; leave them alone and begin again"
+        )
 
 
 def check_positive(settings: Any, *names: str) -> None:

@@ -172,7 +172,7 @@ REASONS = {
     "fields missing": "lacks settings, record",
     "field of another type": "lacks settings",
     "empty digest": "lacks the digest",
-    "odd digest": "SHA-256",
+    "odd digest": "not JSON",
     "empty": "empty",
     "a folder": "not a file",
     "another program's": "another program's",
@@ -350,13 +350,13 @@ def test_every_differing_setting_is_listed(saved, asked):
 
 
 # Kills. One process imports torch once and forks a child for each kill; the children are real processes, killed by a
-# real SIGKILL, their own at a chosen line of checkpoint.py or the test's at a random moment.
+# real SIGKILL, their own at a chosen line of checkpoint.py or files.py or the test's at a random moment.
 NURSERY = """
 import os, shutil, signal, sys
 import torch
-from ganlib import checkpoint
+from ganlib import checkpoint, files
 
-ON_DISK = "save", "_free_name", "_fsync_folder", "_prune"  # the rest computes or reads
+ON_DISK = "save", "_free_name", "write", "clear", "_fsync_folder", "_prune"  # the rest computes or reads
 
 def state(i):
     return {"w": torch.full((SIZE,), float(i)), "i": torch.tensor(i)}
@@ -368,7 +368,7 @@ def at_line(folder, n):
     passed = 0
     def trace(frame, event, arg):
         nonlocal passed
-        if frame.f_code.co_filename != checkpoint.__file__:
+        if frame.f_code.co_filename not in (checkpoint.__file__, files.__file__):
             return None
         if event == "line" and frame.f_code.co_name in ON_DISK:
             passed += 1
