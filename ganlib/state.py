@@ -99,4 +99,4 @@ def _fits(key: str, kept: Tensor, parameter: Tensor) -> bool:
     """Whether an optimiser can have kept this of a parameter."""
     if key != "step":
         return _kind(kept) == _kind(parameter)
-    return kept.shape == () and kept.is_floating_point() and bool(0 <= kept < torch.inf)
+    return kept.shape == () and kept.dtype == torch.float32 and bool(0 <= kept < torch.inf)

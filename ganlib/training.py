@@ -48,17 +48,17 @@ class Training:
     graph : capture the whole iteration as a CUDA graph: None does where it can, False never.
     processes : this process's place among several, from `ganlib.distributed.start`.
 
-    Attributes
-    ----------
-    inputs : what it reads from outside: "data_sha256", of the training images, None for toy data, which are sampled
-        afresh; "pretrained_sha256", of the file, None without one.
-
     Raises
     ------
     ValueError
         If a setting or a combination is impossible; before any data are read.
     ganlib.files.DataError
         A ValueError, as `ganlib.data.load`, or if several processes have other data each.
+
+    Notes
+    -----
+    ``inputs`` says what it reads from outside: "data_sha256", of the training images, None for toy data, which are
+    sampled afresh; "pretrained_sha256", of the file, None without one.
 
     Examples
     --------

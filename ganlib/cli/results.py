@@ -119,7 +119,7 @@ def reproduce(args: argparse.Namespace) -> None:
 def combine(args: argparse.Namespace) -> None:
     """Put results of the same run with other seeds together."""
     parts = [provenance.read_results(path) for path in args.parts]
-    found = combining.combine(parts)
+    found = combining.combine(parts, [str(path) for path in args.parts])
     provenance.check_results(args.results, {name: found[name] for name in ("run", "settings", "precision", "samples")})
     if args.results.exists():
         held = provenance.read_results(args.results).get("seeds")

@@ -164,6 +164,13 @@ FOREIGN = {
     "header of a list": lambda path: path.write_bytes(struct.pack("<Q", 2) + b"[]"),
     "a pickle": lambda path: torch.save({"w": torch.zeros(2)}, path),
     "empty": lambda path: path.write_bytes(b""),
+    "a header too long": lambda path: path.write_bytes(struct.pack("<Q", 11_000_000) + b"[" * 11_000_000),
+    "a name twice": lambda path: forged(path, '{"format": 1, "format": 1}'),
+    "no number": lambda path: forged(path, '{"format": NaN}'),
+    "true for 1": lambda path: forged(path, {**FIELDS, "format": True, "sha256": "0" * 64}),
+    "before the beginning": lambda path: forged(path, {**FIELDS, "iteration": -1, "sha256": "0" * 64}),
+    "an iteration that is none": lambda path: forged(path, {**FIELDS, "iteration": True, "sha256": "0" * 64}),
+    "after the end": lambda path: forged(path, {**FIELDS, "iteration": 10**18, "sha256": "0" * 64}),
     "a folder": lambda path: path.mkdir(),
 }
 REASONS = {
@@ -174,6 +181,13 @@ REASONS = {
     "empty digest": "lacks the digest",
     "odd digest": "not JSON",
     "empty": "empty",
+    "a header too long": "its header has 11,000,000 bytes; no checkpoint's has more than 10,000,000",
+    "a name twice": "'format' twice",
+    "no number": "NaN, which is no finite number",
+    "true for 1": "of format True",
+    "before the beginning": "iteration is -1",
+    "an iteration that is none": "lacks iteration",
+    "after the end": "it must be from 0 to",
     "a folder": "not a file",
     "another program's": "another program's",
 }
