@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -155,15 +156,24 @@ def side_by_side(work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], device
     jobs : its arguments; they, and what it gives, are sent between processes, so tensors are better sent as numpy
         arrays.
     """
+    others = {*active_children()}
     workers = min(len(jobs), torch.get_num_threads()) if device.type == "cpu" else 0
     if workers == 0:
         yield from (work(*job) for job in jobs)
         return
     spawned = get_context("spawn")  # a fork would inherit torch's threads in whatever state they are in
-    with ProcessPoolExecutor(workers, spawned, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, spawned, initializer=_begin_work) as pool:
         waiting = [pool.submit(work, *job) for job in jobs]
         try:
             for each in waiting:
                 yield each.result()
-        finally:
+        except BaseException:  # a job's error, an interruption, a reader that leaves: the other jobs may take hours
+            for process in {*active_children()} - others:
+                process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _begin_work() -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal's Ctrl-C; the process that waits for this one ends it
