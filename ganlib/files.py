@@ -328,8 +328,8 @@ def write(path: str | Path, content: bytes | Iterable[bytes | memoryview], *, ma
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
-        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
-            error.filename, error.filename2 = str(path), None  # "No space left on device" should say where
+        if isinstance(error, OSError) and error.filename2 is None and error.filename in (None, str(temporary)):
+            error.filename = str(path)  # "No space left on device" should say where
         raise
     finally:
         _writing.discard(temporary.name)
