@@ -2,7 +2,11 @@
 
 import sys
 
-from ganlib.cli import main
+from ganlib import interrupts
 
 if __name__ == "__main__":
-    sys.exit(main())
+    interrupts.catch()  # before anything that takes time
+    from ganlib.cli import main
+
+    interrupts.ended = main()
+    sys.exit(interrupts.ended)

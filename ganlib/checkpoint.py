@@ -25,10 +25,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from ganlib import files, limits
+
 FORMAT = 1
 _NAME = re.compile(r"checkpoint-([0-9]{9,})(?:-([0-9]+))?\.safetensors")
-_TEMPORARY = re.compile(r"\.checkpoint-[0-9]{9,}\.([0-9]+)-[0-9a-f]+\.tmp")
-_LONGEST_HEADER = 100_000_000  # bytes; the safetensors format's own limit
+_LONGEST_HEADER = 10_000_000  # bytes; ten thousand seeds or a thousand layers take some 2,000,000
 # What a training state is made of, and every version of the library both writes and reads.
 _DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool}
 _DTYPES |= {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8}
@@ -49,6 +50,7 @@ class Checkpoint:
     tensors : by name, on the CPU, each with its own memory.
     settings : the run's settings, as given to `save`.
     record : curves, counters and the like, as given to `save`.
+    sha256 : of the file.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     settings: dict[str, Any]
     record: dict[str, Any]
+    sha256: str
 
 
 def save(
@@ -65,24 +68,27 @@ def save(
     settings: dict[str, Any],
     record: dict[str, Any],
     keep: int = 2,
+    *,
+    make_folder: bool = True,
 ) -> Path:
     """Write a checkpoint; when this returns it is on the disk, complete and under its final name.
 
     One process at a time writes to a folder (`ganlib.lock`). The file is ``checkpoint-<iteration>.safetensors``. A
     complete checkpoint of the same iteration and settings is replaced; anything else under that name is left alone and
-    the new file gets the next free one (``checkpoint-<iteration>-1.safetensors``). Afterwards this run's older complete
-    checkpoints beyond ``keep`` go, and what killed processes left half written. Damaged files and others' are never
-    deleted.
+    the new file gets the next free one (``checkpoint-<iteration>-1.safetensors``). First goes what killed processes
+    left half written, afterwards this run's older complete checkpoints beyond ``keep``. Damaged files and others' are
+    never deleted.
 
     Parameters
     ----------
-    folder : where to write; made if it is not there.
+    folder : where to write.
     iteration : iterations done, at least 0.
     tensors : by name, on any device, of any layout in memory; names may share memory. Dense; floating point of 16 to 64
         bits, bool, or integer (signed of 8 to 64 bits, uint8).
     settings : the run's settings; numbers are finite.
     record : anything that JSON gives back unchanged: lists, dictionaries with string keys, finite numbers, strings.
     keep : complete checkpoints of this run to keep, this one included; at least 1.
+    make_folder : make the folder if it is not there; if False, that is a FileNotFoundError.
 
     Returns
     -------
@@ -101,27 +107,13 @@ def save(
             raise TypeError(f"{name} is {value!r}; it must be an integer")
         if value < least:
             raise ValueError(f"{name} is {value}; it must be at least {least}")
-    _check_json("settings", settings)
-    _check_json("record", record)
-    pieces = _serialise(iteration, tensors, settings, record)
+    pieces = serialised(iteration, tensors, settings, record)
 
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    if make_folder:
+        folder.mkdir(parents=True, exist_ok=True)
     target = _free_name(folder, iteration, settings)
-    temporary = folder / f".checkpoint-{iteration:09d}.{os.getpid()}-{secrets.token_hex(8)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())  # the content is on the disk before the name is: never a name without content
-        os.replace(temporary, target)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(target)  # "No space left on device" should say where
-        raise
+    files.write(target, pieces, make_folder=False)
     _fsync_folder(folder)
     _prune(folder, iteration, settings, keep)
     return target
@@ -141,7 +133,8 @@ def load(path: str | Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If the file is missing, empty, truncated, changed in any byte, another program's, or of another format.
+        If the file is missing, empty, truncated, changed in any byte, another program's, or of another format, or if
+        what it holds is none of a checkpoint's, whoever signed it.
     """
     path = Path(path)
     with _opened(path) as file:
@@ -150,9 +143,15 @@ def load(path: str | Path) -> Checkpoint:
         content = file.read()
     try:
         tensors = safetensors.torch.load(content)
-    except Exception as error:  # the digest is right, so it was written this way: by other hands
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:  # the digest is right, so it was written this way: by other hands; Rust may panic
         raise CheckpointError(f"{path}: its tensors cannot be read ({error})") from error
-    return Checkpoint(path, info["iteration"], tensors, info["settings"], info["record"])
+    foreign = sorted(f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype not in _DTYPES)
+    if foreign:
+        raise CheckpointError(f"{path}: tensors of types that no checkpoint has: {', '.join(foreign[:5])}")
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Checkpoint(path, info["iteration"], tensors, info["settings"], info["record"], sha256)
 
 
 def newest(folder: str | Path) -> tuple[Checkpoint | None, list[CheckpointError]]:
@@ -209,7 +208,7 @@ def check_settings(saved: dict[str, Any], asked: dict[str, Any]) -> None:
     """
 
     def shown(settings: dict[str, Any], name: str) -> str:
-        return repr(settings[name]) if name in settings else "(not set)"
+        return limits.shown(settings[name]) if name in settings else "(not set)"
 
     differing = "\n".join(
         f"  {name}: {shown(saved, name)} -> {shown(asked, name)}"
@@ -238,10 +237,12 @@ def _check_json(name: str, value: dict[str, Any]) -> None:
             )
 
 
-def _serialise(
+def serialised(
     iteration: int, tensors: dict[str, Tensor], settings: dict[str, Any], record: dict[str, Any]
 ) -> list[memoryview]:
-    """The file's bytes, in pieces to be written one after the other."""
+    """A checkpoint's bytes, in pieces to be written one after the other; arguments and errors as `save`."""
+    _check_json("settings", settings)
+    _check_json("record", record)
     packed: dict[str, Tensor] = {}
     storages = set()
     for name, tensor in tensors.items():
@@ -293,8 +294,10 @@ def _verify(file: BufferedReader) -> dict[str, Any]:
     """Metadata of an open file; ValueError with the reason if it is not a complete checkpoint."""
     size = os.fstat(file.fileno()).st_size
     header_size = int.from_bytes(file.read(8), "little")
-    if size < 8 + header_size or header_size > _LONGEST_HEADER:
+    if size < 8 + header_size:
         raise ValueError("truncated, damaged or not a safetensors file" if size else "empty")
+    if header_size > _LONGEST_HEADER:
+        raise ValueError(f"its header has {header_size:,} bytes; no checkpoint's has more than {_LONGEST_HEADER:,}")
     header = file.read(header_size)
     info = _info(header)  # before the rest: another program's file may be huge
     before, _, after = header.partition(info["sha256"].encode(errors="replace"))
@@ -310,22 +313,24 @@ def _verify(file: BufferedReader) -> dict[str, Any]:
 def _info(header: bytes) -> dict[str, Any]:
     """Our metadata from a safetensors header; ValueError with the reason if it is not there or not ours."""
     try:
-        metadata = json.loads(header.decode())["__metadata__"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        metadata = files.parsed(header)["__metadata__"]
+    except (ValueError, KeyError, TypeError):
         metadata = None
     if not isinstance(metadata, dict) or not isinstance(metadata.get("ganlib"), str):
         raise ValueError("damaged or another program's: its header has no metadata of ganlib's")
     try:
-        info = json.loads(metadata["ganlib"])
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"damaged: its metadata is not JSON ({error})") from error
-    if not isinstance(info, dict) or info.get("format") != FORMAT:
-        found = info.get("format") if isinstance(info, dict) else None
-        raise ValueError(f"of format {found!r}; this version of ganlib reads format {FORMAT}")
+        info: dict[str, Any] = files.parsed(metadata["ganlib"].encode())
+    except ValueError as error:
+        raise ValueError(f"damaged: its metadata is not JSON as ganlib writes it ({error})") from error
+    found = info.get("format") if isinstance(info, dict) else None
+    if type(found) is not int or found != FORMAT:
+        raise ValueError(f"of format {limits.shown(found)}; this version of ganlib reads format {FORMAT}")
     types = {"iteration": int, "settings": dict, "record": dict, "sha256": str}
-    wrong = [name for name, kind in types.items() if not isinstance(info.get(name), kind)]
+    wrong = [name for name, kind in types.items() if type(info.get(name)) is not kind]
     if wrong or not info["sha256"]:
         raise ValueError(f"damaged: its metadata lacks {', '.join(wrong) or 'the digest'}")
+    if problem := limits.outside("iteration", info["iteration"], 0, limits.STEPS):
+        raise ValueError(f"damaged: {problem}")
     return info
 
 
@@ -379,21 +384,3 @@ def _prune(folder: Path, iteration: int, settings: dict[str, Any], keep: int) ->
         for path in complete[keep - 1 :]:
             with suppress(OSError):  # the new checkpoint is safe; one that cannot be deleted is no reason to stop
                 path.unlink()
-    for path in folder.iterdir():
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and not _running(int(match[1])):
-            with suppress(OSError):
-                path.unlink()
-
-
-def _running(process: int) -> bool:
-    """Whether another process is alive, so that its half-written file is not taken from under it."""
-    if process == os.getpid() or os.name != "posix":  # elsewhere an open file cannot be deleted anyway
-        return False
-    try:
-        os.kill(process, 0)
-    except PermissionError:  # another user's
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True

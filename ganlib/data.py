@@ -200,6 +200,8 @@ def _faces(file: Path) -> dict[str, np.ndarray]:
         held = {name: (arrays[name].dtype.name, arrays[name].shape) for name in wanted if name in arrays}
         raise DataError(f"{file} holds {held}; TFD has images (N, 48, 48) uint8, labs_ex (N, 1) and folds (N, 5)")
     for name, least, most in (("labs_ex", -1, 7), ("folds", 0, 3)):
+        if arrays[name].dtype.kind not in "iuf":
+            raise DataError(f"{file} has {arrays[name].dtype.name} in {name}, where whole numbers belong")
         found = np.unique(arrays[name])
         if not np.isin(found, np.arange(least, most + 1)).all():
             says = ", ".join(map(str, found[:10].tolist()))

@@ -9,6 +9,7 @@ compute what one computes on the same minibatch, up to the order of sums.
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,13 +160,13 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         return z.to(dtype)
 
 
-def agreed(number: int) -> bool:
-    """Whether a number is the same in every process."""
+def agreed(value: Hashable) -> bool:
+    """Whether a value is the same in every process."""
     if not dist.is_initialized():
         return True
-    numbers: list[int | None] = [None] * dist.get_world_size()
-    dist.all_gather_object(numbers, number)
-    return len(set(numbers)) == 1
+    values: list[Hashable] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return len(set(values)) == 1
 
 
 def any_of(flag: bool, device: torch.device) -> bool:

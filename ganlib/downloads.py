@@ -79,6 +79,7 @@ def get(name: str, root: str | Path, *, again: bool = False, quiet: bool = False
     folder = root / held.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        files.clear(folder)  # before anything is fetched: on a full disk nothing else would fit
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise DownloadError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ganlib import checkpoint, nets
+from ganlib import checkpoint, nets, weights
 from ganlib.data import Images, load
 from ganlib.latent import Latent
 from ganlib.settings import TOYS, Run
@@ -60,7 +60,9 @@ def networks(run: Run, seed: int, data: Images | Mixture | None) -> tuple[nn.Mod
     Raises
     ------
     ValueError
-        If TFD's stage 2 has no ``pretrained`` checkpoint, or that holds another generator than stage 1's.
+        If TFD's stage 2 has no ``pretrained`` checkpoint.
+    CheckpointError
+        A ValueError, if that is missing or damaged, or holds another generator than stage 1's.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed the GPUs as well
@@ -119,12 +121,5 @@ def _fill(generator: nn.Module, path: Path) -> None:
         for name, tensor in checkpoint.load(path).tensors.items()
         if name.startswith("generator.")
     }
-    expected = generator.state_dict()
-    wrong = sorted(
-        name
-        for name in expected.keys() | saved.keys()
-        if name not in expected or name not in saved or expected[name].shape != saved[name].shape
-    )
-    if wrong:
-        raise ValueError(f"{path} holds another generator than stage 1's; these tensors differ: {', '.join(wrong[:5])}")
+    weights.check(generator, saved, path, "stage 1's generator")
     generator.load_state_dict(saved)

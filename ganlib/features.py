@@ -8,7 +8,6 @@ training images, so it knows those better than others: compare images of a gener
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import safetensors.torch
@@ -16,8 +15,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ganlib.checkpoint import CheckpointError
+from ganlib.files import read_json
 from ganlib.nets.classifier import DigitClassifier
 from ganlib.sampling import evaluating
+from ganlib.weights import filled
 
 ASSETS = Path(__file__).parent / "assets"
 WEIGHTS = "digit-classifier.safetensors"
@@ -44,11 +46,13 @@ def digit_classifier(folder: str | Path = ASSETS) -> DigitClassifier:
     """
     weights, result = Path(folder) / WEIGHTS, Path(folder) / RESULT
     try:
-        content, described = weights.read_bytes(), json.loads(result.read_text(encoding="utf-8"))
+        content = weights.read_bytes()
     except OSError as error:
         raise FeaturesError(f"{error.filename} cannot be read ({error.strerror}); {_AGAIN}") from None
+    try:
+        described = read_json(result)
     except ValueError as error:
-        raise FeaturesError(f"{result} is no JSON ({error}); {_AGAIN}") from None
+        raise FeaturesError(f"{result} cannot be read as JSON ({error}); {_AGAIN}") from None
     try:
         wanted = described["files"][WEIGHTS]["sha256"]
     except (KeyError, TypeError):
@@ -63,12 +67,13 @@ def classifier_from(content: bytes, name: str = "the file") -> DigitClassifier:
     """A classifier from the bytes of a safetensors file, as `classifier_file` gives; errors as `digit_classifier`."""
     try:
         tensors = safetensors.torch.load(content)
-        net = DigitClassifier(len(tensors["conv1.weight"]), len(tensors["hidden.weight"]))
-        net.load_state_dict(tensors)  # copies, so half precision becomes the net's float32
-    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        sizes = [tensors[layer].shape[0] for layer in ("conv1.weight", "hidden.weight")]
+        net = filled(lambda: DigitClassifier(*sizes), tensors, Path(name), "a digit classifier")
+    except CheckpointError as error:
+        raise FeaturesError(str(error)) from None
+    except (SafetensorError, KeyError, IndexError) as error:
         raise FeaturesError(f"{name}: holds no weights of a digit classifier ({error})") from None
-    if not all(weight.isfinite().all() for weight in net.parameters()):
-        raise FeaturesError(f"{name}: a weight is not finite")
+    assert isinstance(net, DigitClassifier)
     return net.eval().requires_grad_(False)
 
 

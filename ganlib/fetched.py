@@ -16,8 +16,11 @@ from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
+from urllib.request import Request, url2pathname, urlopen
 
+from ganlib.files import write
+
+TIMEOUT = 30.0  # seconds without a byte
 LIST = "fetched.json"
 FOLDERS = ("book/results", "benchmarks/results")
 REMEDY = "clone the book's repository and run this notebook in the clone, or set GANLIB_RESULTS to the clone's folder"
@@ -79,21 +82,22 @@ def _installed_from() -> list[Path]:
 
 
 def _fetched(name: str, address: str, sha256: str, size: int) -> Path:
-    from torch.hub import download_url_to_file
-
     short = name.rpartition("/")[2]
     path = _cache() / sha256[:16] / short
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
         return path
     url = f"{address.rstrip('/')}/{name}"
     print(f"fetching {short}, {_size(size)}, a result committed with the book")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        download_url_to_file(url, str(path), hash_prefix=sha256, progress=False)
-    except RuntimeError as error:  # its word for another hash
-        raise ValueError(f"{url} sent another {short} ({error}): run this cell again, or {REMEDY}") from None
+        with urlopen(Request(url, headers={"User-Agent": "ganlib"}), timeout=TIMEOUT) as response:
+            content = response.read(size + 1)  # no more than one byte too many, whatever it sends
     except (OSError, HTTPException) as error:
         raise ConnectionError(f"{url} cannot be fetched ({error}): run this cell again, or {REMEDY}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        says = f"SHA-256 {found}, not {sha256}"
+        raise ValueError(f"{url} sent another {short} ({says}): run this cell again, or {REMEDY}")
+    write(path, content)
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -33,8 +34,10 @@ class Images:
 
     Raises
     ------
+    TypeError
+        If pixels or labels are no tensors, or a size is no integer.
     ValueError
-        If pixels or labels are not of those types and shapes, or a range, size or norm is impossible.
+        If they are not of those types and shapes (labels of any integers), or a range, size or norm is impossible.
 
     Examples
     --------
@@ -58,16 +61,23 @@ class Images:
     norm: float | None = None
 
     def __post_init__(self) -> None:
-        if self.pixels.ndim != 4 or self.pixels.dtype != torch.uint8 or len(self.pixels) == 0:
+        for name, tensor in (("pixels", self.pixels), ("labels", self.labels)):
+            if not isinstance(tensor, Tensor):
+                raise TypeError(f"{name} is a {type(tensor).__name__}; it must be a torch.Tensor")
+        if self.pixels.ndim != 4 or self.pixels.dtype != torch.uint8 or self.pixels.numel() == 0:
             raise ValueError(f"pixels is {self.pixels.dtype} {tuple(self.pixels.shape)}; it must be uint8 (N, C, H, W)")
+        if self.labels.is_floating_point() or self.labels.is_complex() or self.labels.dtype == torch.bool:
+            raise ValueError(f"labels is {self.labels.dtype}; it must be of integers, 0s if there are no classes")
         if self.labels.shape != self.pixels.shape[:1]:
             raise ValueError(f"{tuple(self.labels.shape)} labels for {len(self.pixels)} images; give one for each")
-        if not self.low < self.high:
-            raise ValueError(f"range [{self.low}, {self.high}] is empty; low must be below high")
+        if not -math.inf < self.low < self.high < math.inf:
+            raise ValueError(f"range [{self.low}, {self.high}] is empty or endless; low must be below high")
         if self.size is not None:
+            if type(self.size) is not int:
+                raise TypeError(f"size is {self.size!r}; it must be an integer")
             limits.check("size", self.size, most=2**16)
-        if self.norm is not None and not self.norm > 0:
-            raise ValueError(f"norm is {self.norm}; images are scaled to a positive Euclidean norm")
+        if self.norm is not None and not 0 < self.norm < math.inf:
+            raise ValueError(f"norm is {self.norm}; images are scaled to a positive, finite Euclidean norm")
 
     def __len__(self) -> int:
         return len(self.pixels)

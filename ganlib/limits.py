@@ -27,7 +27,8 @@ def shown(value: object) -> str:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, str) and len(value) > 60:
         return f"{value[:30] + '...'!r} ({len(value)} characters)"
-    return repr(value)
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def check(name: str, value: int, least: int = 1, most: int = SIZE) -> None:

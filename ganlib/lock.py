@@ -22,14 +22,27 @@ class Held(Exception):
 
 
 class Lock:
-    """A folder this process holds while any reference to this object is left. Made by `take`."""
+    """A folder this process holds while any reference to this object is left. Made by `take`.
+
+    ``sure`` : whether the system keeps other processes out; not everywhere can it.
+    """
 
     def __init__(self, descriptor: int | None) -> None:
+        self.sure = descriptor is not None
         if descriptor is not None:
             weakref.finalize(self, os.close, descriptor)
 
 
 _held: weakref.WeakValueDictionary[tuple[int, int], Lock] = weakref.WeakValueDictionary()
+
+
+def identity(folder: Path) -> tuple[int, int] | None:
+    """What a folder is under whatever name, None if it is not there: another one of its name is another."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def take(folder: Path) -> Lock:

@@ -5,7 +5,6 @@ Works alike in Jupyter, in Colab and in the rendered book, and needs nothing of 
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 
 from ganlib import fetched, figures
 from ganlib.device import asked_for, describe, pick_device
+from ganlib.files import read_json
 
 
 def setup(device: str | None = None) -> torch.device:
@@ -86,7 +86,11 @@ def committed(name: str) -> Path:
 
 def committed_result(name: str) -> Any:
     """The content of the committed result ``name``.json. Parameters and errors as `committed`."""
-    return json.loads(committed(f"{name}.json").read_text(encoding="utf-8"))
+    path = committed(f"{name}.json")
+    try:
+        return read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is no result as they are committed ({error}): get it anew") from None
 
 
 def glue(name: str, value: Any) -> None:

@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 from ganlib.runs import Run
 from ganlib.schedules import paper_schedule
 
+LEAST_MOMENTUM = 1e-30
+
 
 def build(run: Run, net: nn.Module, lr: float, *, captured: bool = False) -> Optimizer:
     """The run's optimiser over a net's parameters; ``captured`` prepares it for a CUDA graph.
@@ -26,7 +28,9 @@ def build(run: Run, net: nn.Module, lr: float, *, captured: bool = False) -> Opt
         settings |= {"betas": (run.beta1, run.beta2), "capturable": captured}
         optimiser: Optimizer = torch.optim.Adam(parameters, **settings)
     else:
-        optimiser = torch.optim.SGD(parameters, momentum=run.momentum or run.momentum_final, **settings)
+        # Not one so small that `Moving`, which divides by it, leaves float32's range.
+        momentum = run.momentum if run.momentum >= LEAST_MOMENTUM else run.momentum_final or run.momentum
+        optimiser = torch.optim.SGD(parameters, momentum=momentum, **settings)
     if run.max_norm:
         optimiser.register_step_post_hook(lambda *_: limit_norms(weights, run.max_norm))
     return optimiser
@@ -43,7 +47,7 @@ def schedule(run: Run, *optimisers: Optimizer) -> Callable[[int], None] | None:
             decay=run.lr_decay,
             floor=run.lr_floor,
             # At exactly 0 torch keeps no momentum, and would start it a step late.
-            momentum=(run.momentum or (1e-30 if run.momentum_final else 0.0), run.momentum_final),
+            momentum=(run.momentum or (LEAST_MOMENTUM if run.momentum_final else 0.0), run.momentum_final),
             ramp_epochs=run.momentum_epochs,
             iterations_per_epoch=run.epoch_length,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -13,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -22,14 +22,16 @@ import torch
 import ganlib
 from ganlib import runs, studies
 from ganlib.device import describe
+from ganlib.files import read_json
 from ganlib.files import write as write
 from ganlib.images import Images
+from ganlib.limits import shown
 from ganlib.runs import Run
 from ganlib.toys import Mixture
 
 
 class ResultsError(ValueError):
-    """A results file that must not be overwritten; the message names it and the reason."""
+    """A results file that cannot be used, or must not be overwritten; the message names it and the reason."""
 
 
 def environment(device: torch.device | str = "cpu", *scripts: Path) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def environment(device: torch.device | str = "cpu", *scripts: Path) -> dict[str,
     -------
     dict
         Versions of python, torch, numpy and ganlib; device, processor and threads; the date (UTC); the git commit of
-        ganlib's code and whether the code was changed since (both None outside a git checkout).
+        ganlib's code and whether the code was changed since (both None outside a git checkout), see `source_code`.
 
     Examples
     --------
@@ -74,6 +76,7 @@ def provenance(
     data: Images | Mixture | Sequence[Images | Mixture],
     started: datetime,
     command: Sequence[str],
+    pretrained_sha256: str | None = None,
 ) -> dict[str, Any]:
     """All that a committed result says about how it was made.
 
@@ -83,6 +86,8 @@ def provenance(
     data : the data used, every split of them.
     started : when the command began, with a time zone; the wall time is counted from it to this call.
     command : the arguments after ``python -m ganlib``; folders in them are left out, see `command_line`.
+    pretrained_sha256 : of the pretrained generator's file as the training read it; None if there is none, or nobody
+        knows any more.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def provenance(
         **_made(device, [data] if isinstance(data, Images | Mixture) else data, started, command),
     }
     if run.pretrained:
-        found["pretrained_sha256"] = hashlib.sha256(Path(run.pretrained).read_bytes()).hexdigest()
+        found["pretrained_sha256"] = pretrained_sha256
         found["settings"]["pretrained"] = changed["pretrained"]["this"] = without_folder(run.pretrained)
     return found
 
@@ -158,8 +163,13 @@ def without_folder(argument: str) -> str:
     return argument
 
 
+@cache
 def source_code(*scripts: Path) -> tuple[str | None, bool | None]:
-    """The git commit of ganlib's code, and whether it or ``scripts`` differ from it; None, None outside a checkout."""
+    """The git commit of ganlib's code, and whether it or ``scripts`` differ from it; None, None outside a checkout.
+
+    As they are when a process asks first, which every program that writes results does as it starts: what is committed
+    or changed after that is not what it runs.
+    """
     package = Path(__file__).parent
     # A package installed inside somebody else's checkout is not that checkout's code: it must be tracked there.
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
@@ -187,6 +197,23 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> Path:
     return write(path, (json.dumps(results, indent=1, allow_nan=False) + "\n").encode())
 
 
+def read_results(path: str | Path) -> dict[str, Any]:
+    """What a results file holds.
+
+    Raises
+    ------
+    ResultsError
+        If it is not there, is larger than any, or is not JSON as `write_results` writes it.
+    """
+    try:
+        found = read_json(path)
+        if not isinstance(found, dict):
+            raise ValueError("it holds no object")
+    except ValueError as error:
+        raise ResultsError(f"{path} is no results file ({error})") from None
+    return found
+
+
 def check_results(path: str | Path, made_with: Mapping[str, Any]) -> None:
     """Refuse to replace a results file by results made otherwise.
 
@@ -204,15 +231,15 @@ def check_results(path: str | Path, made_with: Mapping[str, Any]) -> None:
     if not os.path.lexists(path):
         return
     try:
-        there = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path} is there and is no results file ({error}); give another name") from None
-    if not isinstance(there, dict) or not made_with.keys() <= there.keys():
+        there = read_results(path)
+    except ResultsError as error:
+        raise ResultsError(f"{error}; give another name") from None
+    if not made_with.keys() <= there.keys():
         raise ResultsError(f"{path} is there and is no results file of ganlib's; give another name")
     old, new = _flat(there, made_with), _flat(made_with, made_with)
     differing = [name for name in sorted({*old, *new}) if old.get(name, ...) != new.get(name, ...)]
     if differing:
-        listed = ", ".join(f"{name}: {old.get(name)!r} -> {new.get(name)!r}" for name in differing)
+        listed = ", ".join(f"{name}: {shown(old.get(name))} -> {shown(new.get(name))}" for name in differing)
         raise ResultsError(f"{path} holds results made otherwise ({listed}); give another name, or move it away")
 
 

@@ -93,12 +93,29 @@ class Randomness:
         return own | {f"global.{i}": state.clone() for i, state in enumerate(self._mine)}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a `state` of a run with as many seeds on the same kind of device."""
-        if set(state) != set(self.state()):
-            raise ValueError(f"the random state has {sorted(state)}, this run {sorted(self.state())}")
+        """Take up a `state` of a run with as many seeds on the same kind of device; `check` refuses others first."""
+        self.check(state)
         for i, generator in enumerate(self.generators):
             generator.set_state(state[f"seed.{i}"].cpu())
         self._mine = [state[f"global.{i}"].cpu() for i in range(len(self._mine))]
+
+    def check(self, state: Mapping[str, Tensor]) -> None:
+        """Refuse a state that is none of this run's (ValueError, naming what is wrong); nothing is changed."""
+        own = self.state()
+        if set(state) != set(own):
+            lacks, foreign = sorted(set(own) - set(state))[:5], sorted(set(state) - set(own))[:5]
+            raise ValueError(f"the random state lacks {lacks} and has {foreign} of another run's")
+        devices = {f"global.{i}": device for i, device in enumerate([torch.device("cpu"), *self._devices])}
+        for name, tensor in state.items():
+            if (tensor.shape, tensor.dtype) != (own[name].shape, own[name].dtype):
+                raise ValueError(
+                    f"the random state {name} is {tensor.dtype} {tuple(tensor.shape)}; it must be {own[name].dtype} "
+                    f"{tuple(own[name].shape)}"
+                )
+            try:
+                torch.Generator(devices.get(name, self.device)).set_state(tensor.cpu())
+            except RuntimeError as error:
+                raise ValueError(f"the random state {name} is none of torch's ({error})") from None
 
     def _global_state(self) -> list[Tensor]:
         return [torch.get_rng_state(), *(torch.cuda.get_rng_state(d) for d in self._devices)]

@@ -8,7 +8,6 @@ of the model; persistent contrastive divergence (Tieleman, 2008) takes them from
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from ganlib import checkpoint, limits
 from ganlib.checkpoint import CheckpointError
 from ganlib.nets.layers import affine
 from ganlib.training import Diverged
+from ganlib.weights import filled
 
 
 class RBM(nn.Module):
@@ -133,8 +133,7 @@ def file(rbm: RBM, iteration: int) -> bytes:
     half = {name: tensor.half() for name, tensor in rbm.state_dict().items()}
     if not all(tensor.isfinite().all() for tensor in half.values()):
         raise Diverged("a weight of the machine lies beyond half precision's range; train with a lower learning rate")
-    with tempfile.TemporaryDirectory() as folder:
-        return checkpoint.save(folder, iteration, half, {"kind": "rbm"}, {}).read_bytes()
+    return b"".join(checkpoint.serialised(iteration, half, {"kind": "rbm"}, {}))
 
 
 def load(path: str | Path) -> RBM:
@@ -151,8 +150,8 @@ def load(path: str | Path) -> RBM:
     wanted = {"weight": visible + hidden, "visible_bias": visible, "hidden_bias": hidden}
     if found.settings.get("kind") != "rbm" or shapes != wanted or not len(visible) == len(hidden) == 1:
         raise CheckpointError(f"{path}: holds no restricted Boltzmann machine; give a file that ganlib.rbm.file made")
-    rbm = RBM(*visible, *hidden)
-    rbm.load_state_dict(found.tensors)  # copies, so half precision becomes the machine's float32
+    rbm = filled(lambda: RBM(*visible, *hidden), found.tensors, found.path, "such a machine", "cpu")
+    assert isinstance(rbm, RBM)
     return rbm
 
 

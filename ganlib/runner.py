@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from ganlib import checkpoint, distributed, lock, provenance, runs, snapshots
+from ganlib import checkpoint, distributed, files, history, lock, provenance, runs, snapshots
 from ganlib.algorithm1 import Report
-from ganlib.checkpoint import Checkpoint, CheckpointError
+from ganlib.checkpoint import CheckpointError
 from ganlib.training import Training
 
 
@@ -44,8 +44,8 @@ class Runner:
     ------
     CheckpointError
         If the folder holds a run and ``resume`` is not asked for, if that run has other settings (they are listed; only
-        ``iterations`` may differ, for a run may be lengthened), if no checkpoint in it can be read, or if another
-        process trains in it.
+        ``iterations`` may differ, for a run may be lengthened) or was trained on other data or another pretrained
+        generator, if no checkpoint in it can be read, or if another process trains in it.
     """
 
     def __init__(
@@ -64,13 +64,17 @@ class Runner:
         self.curves: list[list[Report]] = []
         self.saved = 0
         self._earlier: list[dict[str, Any]] = []
-        commit, dirty = provenance.source_code()  # now: the code on disk may change while this process trains
+        commit, dirty = provenance.source_code()
         self._here = {"commit": commit, "dirty": dirty, "threads": torch.get_num_threads(), "torch": torch.__version__}
+        self._here |= training.inputs
         self._lock: lock.Lock | None = None
+        self._reserved = False
+        self._held: tuple[int, int] | None = None  # what the folder is, whatever its name comes to mean
         if self.folder is not None:
             self._reserve(self.folder)
             self._take_up(self.folder, resume)
             if training.processes.first:
+                self._clear()
                 _check_writable(self.folder)
         if not distributed.agreed(training.iteration):
             raise CheckpointError(
@@ -80,9 +84,10 @@ class Runner:
 
     @property
     def trained_by(self) -> list[dict[str, Any]]:
-        """What trained which iterations, in order: "from" (excluded), "to", "commit", "dirty", "threads" and "torch".
+        """What trained which iterations, in order: "from" (excluded), "to", "commit", "dirty", "threads", "torch".
 
-        A checkpoint taken up says it of its own iterations; None stands for what an old one does not say.
+        And on what: `Training.inputs`. A checkpoint taken up says it of its own iterations; None stands for what an old
+        one does not say.
         """
         start = self._earlier[-1]["to"] if self._earlier else 0
         if start == self.training.iteration:
@@ -100,13 +105,15 @@ class Runner:
             After Ctrl-C or SIGTERM, once the iteration under way is done and saved. A second Ctrl-C stops at once.
         Diverged, OutOfMemory
             As `Training.reports`; the last checkpoint stays.
+        CheckpointError
+            If the folder is no longer the one that this process holds: it was deleted, renamed or replaced.
         """
         if self.folder is not None:
             self._reserve(self.folder)
         try:
             yield from self._reports()
         finally:
-            self._lock = None
+            self._release()
 
     def _reports(self) -> Iterator[list[Report]]:
         alone = self.training.processes.world == 1
@@ -114,7 +121,7 @@ class Runner:
             # Several processes must stop at the same iteration, so they agree at reports only.
             for reports in self.training.reports(stop=lambda: alone and bool(asked)):
                 self.curves.append(reports)
-                self._keep_snapshot()
+                self.keep_snapshot()
                 stopping = not alone and distributed.any_of(bool(asked), self.training.device)
                 done = self.training.iteration == self.training.run.iterations
                 if done or stopping or self.training.iteration - self.saved >= self.save_every:
@@ -132,22 +139,46 @@ class Runner:
         """Write a checkpoint of this moment, if there is a folder and this process is the one that writes."""
         if self.folder is None or self.saved == self.training.iteration > 0:
             return
+        if not self._reserved:  # the reports have ended, and given the folder back
+            self._reserve(self.folder)
+            try:
+                self.save()
+            finally:
+                self._release()
+            return
         if self.training.processes.first:
-            # As a tensor: a long run of many seeds has more curve than JSON should hold.
-            rows = [[[r.iteration, r.d_loss, r.g_loss, r.d_real, r.d_fake] for r in each] for each in self.curves]
-            curves = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(self.training.seeds), 5)
+            self.check_folder()
+            curves = history.as_tensor(self.curves, len(self.training.seeds))
             record = {
                 "threads": torch.get_num_threads(),
                 "torch": torch.__version__,
                 "trained_by": self.trained_by,
+                **self.training.inputs,
             }
             tensors = self.training.state() | {"curves": curves}
-            checkpoint.save(self.folder, self.training.iteration, tensors, self.settings(), record)
+            settings, at = self.settings(), self.training.iteration
+            checkpoint.save(self.folder, at, tensors, settings, record, make_folder=False)
         self.saved = self.training.iteration
 
-    def _keep_snapshot(self) -> None:
+    def keep_snapshot(self) -> None:
+        """Write every seed's generator, if the run keeps them and this is the moment, see `ganlib.snapshots.keep`."""
         if self.snapshots is not None and self.training.processes.first:
+            self.check_folder()
             snapshots.keep(self.snapshots, self.training)
+
+    def check_folder(self) -> None:
+        """Refuse a folder that is not the one this run began in: made anew, nobody else would be kept out of it.
+
+        Raises
+        ------
+        CheckpointError
+            Naming it, and what to do.
+        """
+        if self._held is not None and self.folder is not None and lock.identity(self.folder) != self._held:
+            raise CheckpointError(
+                f"{self.folder} was deleted, renamed or replaced while this run used it, and nothing is written there "
+                f"any more: give it its name back and resume, or train anew. Iteration {self.saved} was the last saved"
+            )
 
     def settings(self) -> dict[str, Any]:
         """Everything that must be the same for a resumed run to be the same run."""
@@ -162,6 +193,7 @@ class Runner:
         """Keep other processes out until the reports end: two would read and delete each other's checkpoints."""
         holder = ""
         if self.training.processes.first:
+            self.check_folder()
             with suppress(FileExistsError):  # no folder: `_take_up` says so
                 folder.mkdir(parents=True, exist_ok=True)
             if folder.is_dir():
@@ -169,10 +201,23 @@ class Runner:
                     self._lock = lock.take(folder)
                 except lock.Held as error:
                     holder = str(error)
+                else:
+                    self._held = lock.identity(folder)
         if distributed.any_of(bool(holder), self.training.device):
             raise CheckpointError(
                 f"{holder or 'another process'} trains in {folder}: let it end or stop it, or choose another folder"
             )
+        self._reserved = True
+
+    def _release(self) -> None:
+        self._lock, self._reserved = None, False
+
+    def _clear(self) -> None:
+        """Delete what killed processes left half written: on a full disk nothing else would give it back."""
+        assert self.folder is not None
+        files.clear(self.folder, alone="checkpoint-" if self._lock is not None and self._lock.sure else "")
+        if self.snapshots is not None:
+            snapshots.clear(self.snapshots, self.training.seeds)
 
     def _take_up(self, folder: Path, resume: bool) -> None:
         found, refused = checkpoint.newest(folder)
@@ -189,26 +234,19 @@ class Runner:
         asked["source"] = found.settings.get("source")  # says where the others come from, does nothing itself
         if found.iteration <= self.training.run.iterations:
             asked["iterations"] = found.settings.get("iterations")  # what an iteration does, no later one changes
+        if found.record.get("pretrained_sha256") is not None:
+            asked["pretrained"] = found.settings.get("pretrained")  # what it holds counts, and is looked at below
         checkpoint.check_settings(found.settings, asked)
-        self._note_differences(found)
-        self.training.load(found.tensors)
-        curves: list[list[list[float]]] = found.tensors["curves"].tolist()
-        self.curves = [[Report(int(row[0]), *row[1:]) for row in each] for each in curves]
+        history.check_inputs(found, self.training.inputs)
+        try:
+            self._earlier, self.curves = history.spans(found), history.curves(found, len(self.training.seeds))
+            self.training.load({name: tensor for name, tensor in found.tensors.items() if name != "curves"})
+            if self.training.iteration != found.iteration:
+                raise ValueError(f"it is of iteration {found.iteration}, its state of {self.training.iteration}")
+        except ValueError as error:
+            raise CheckpointError(f"{found.path}: {error}") from error
+        history.note_differences(found)
         self.saved = found.iteration
-        unknown = {"commit": None, "dirty": None, "threads": None, "torch": None}
-        unknown |= {what: found.record[what] for what in ("threads", "torch") if what in found.record}
-        self._earlier = found.record.get("trained_by", [{"from": 0, "to": found.iteration, **unknown}])
-
-    @staticmethod
-    def _note_differences(found: Checkpoint) -> None:
-        """Other versions or threads still train, but sums may be added in another order."""
-        for what, now in (("threads", torch.get_num_threads()), ("torch", torch.__version__)):
-            if found.record.get(what) != now:
-                print(
-                    f"note: {found.path.name} was made with {what} {found.record.get(what)}, this is {now}: "
-                    "the run goes on, but not to the same bits",
-                    file=sys.stderr,
-                )
 
 
 def _check_writable(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch.optim import Optimizer
@@ -24,10 +25,11 @@ def paper_schedule(
     Raises
     ------
     ValueError
-        If a rate is not positive, decay is below 1, momentum leaves [0, 1) or a count is below 1.
+        If a rate is not positive and finite, decay is below 1 or infinite, momentum leaves [0, 1) or a count is below
+        1.
     """
-    if not (lr > 0 and floor > 0 and decay >= 1):
-        raise ValueError(f"lr {lr}, floor {floor}, decay {decay}: rates must be positive and decay at least 1")
+    if not (0 < lr < math.inf and 0 < floor < math.inf and 1 <= decay < math.inf):
+        raise ValueError(f"lr {lr}, floor {floor}, decay {decay}: rates positive, decay at least 1, all of them finite")
     if not all(0 <= value < 1 for value in momentum):
         raise ValueError(f"momentum is {momentum}; both values must lie in [0, 1)")
     if ramp_epochs < 1 or iterations_per_epoch < 1:
@@ -36,7 +38,10 @@ def paper_schedule(
 
     def apply(done: int) -> None:
         epoch = done // iterations_per_epoch
-        rate = max(lr / decay**done, floor)
+        try:
+            rate = max(lr / decay**done, floor)
+        except OverflowError:  # Python's own way to say that decay**done is beyond every float
+            rate = floor
         speed = first + (last - first) * min(epoch / max(ramp_epochs - 1, 1), 1.0)
         for optimiser in optimisers:
             for group in optimiser.param_groups:

@@ -17,8 +17,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ganlib import evaluation
+from ganlib import evaluation, files
 from ganlib.checkpoint import CheckpointError
+from ganlib.history import INPUTS
 from ganlib.images import Images
 from ganlib.runs import Run
 from ganlib.settings import FAMILIES
@@ -86,7 +87,13 @@ def keep(folder: str | Path, training: Training) -> None:
     if at not in wanted(run):
         return
     for seed in training.seeds:
-        save_generator(_path(folder, seed, at), run, seed, training.networks(seed)[0], at)
+        save_generator(_path(folder, seed, at), run, seed, training.networks(seed)[0], at, training.inputs)
+
+
+def clear(folder: str | Path, seeds: Iterable[int]) -> None:
+    """Delete what killed processes left half written among the snapshots of these seeds."""
+    for seed in seeds:
+        files.clear(_path(folder, seed, 0).parent)
 
 
 def check(folder: str | Path, run: Run, seeds: Iterable[int], done: int) -> None:
@@ -114,6 +121,7 @@ def choose(
     *,
     device: torch.device | str = "cpu",
     samples: int = evaluation.SAMPLES,
+    inputs: Mapping[str, str | None] | None = None,
 ) -> Choice:
     """The snapshot of a seed with the best score on validation images; of toy data the last.
 
@@ -124,20 +132,24 @@ def choose(
     data : from `ganlib.evaluation.held_out`; "test" is not looked at.
     device : where ``data`` are.
     samples : drawn from each generator, with seed 0.
+    inputs : `Training.inputs` of the run: snapshots trained on other data are refused. None asks of each that it is of
+        the same as the last one.
 
     Raises
     ------
     CheckpointError
-        If one of the `wanted` snapshots is not there, or is not of this run.
+        If one of the `wanted` snapshots is not there, or is not of this run and these data.
     Diverged
         If a sample is not finite.
     """
     found = _found(folder, run, seed)
+    inputs = _inputs(found[-1][1]) if inputs is None else inputs
     if run.channels == 0:
+        _generator(found[-1][1], run, seed, run.iterations, inputs)
         return Choice(found[-1][1], found[-1][0], ())
     curve = []
     for at, path in found:
-        generator = _generator(path, run, seed).to(device)
+        generator = _generator(path, run, seed, at, inputs).to(device)
         sigma, score = evaluation.validation_score(run, generator, data, samples=samples)
         curve.append((at, sigma, score))
     best = max(range(len(curve)), key=lambda i: curve[i][2])  # the first of equals
@@ -158,6 +170,7 @@ def choose_average(
     *,
     device: torch.device | str = "cpu",
     samples: int = evaluation.SAMPLES,
+    inputs: Mapping[str, str | None] | None = None,
 ) -> Choice:
     """Average the weights of the last snapshots, of as many as the validation images like best, into the file ``to``.
 
@@ -177,12 +190,13 @@ def choose_average(
     if not can_average(run):
         raise ValueError(f"{run.name}: toy data and batch normalisation are left out of averaging; use choose")
     found = _found(folder, run, seed)
+    inputs = _inputs(found[-1][1]) if inputs is None else inputs
     curve: list[tuple[int, float, float]] = []
-    best, mean = None, _generator(found[-1][1], run, seed).to(device)
+    best, mean = None, _generator(found[-1][1], run, seed, run.iterations, inputs).to(device)
     # On the CPU, where the files are read: not every device has float64.
     total = {name: torch.zeros(tensor.shape, dtype=torch.float64) for name, tensor in mean.state_dict().items()}
-    for count, (_, path) in enumerate(reversed(found), 1):
-        for name, tensor in _generator(path, run, seed).state_dict().items():
+    for count, (at, path) in enumerate(reversed(found), 1):
+        for name, tensor in _generator(path, run, seed, at, inputs).state_dict().items():
             total[name] += tensor
         if count not in AVERAGED:
             continue
@@ -190,7 +204,7 @@ def choose_average(
         sigma, score = evaluation.validation_score(run, mean, data, samples=samples)
         if not curve or score > max(each[2] for each in curve):
             best = {name: tensor.clone() for name, tensor in mean.state_dict().items()}
-            record = {"snapshots_averaged": count}
+            record = {"snapshots_averaged": count, **inputs}
         curve.append((count, sigma, score))
     assert best is not None
     mean.load_state_dict(best)
@@ -207,6 +221,12 @@ def _found(folder: str | Path, run: Run, seed: int) -> list[tuple[int, Path]]:
     return found
 
 
+def _inputs(path: Path) -> dict[str, str | None]:
+    """What a snapshot says that its run read; nothing of it if it is older than that."""
+    record = open_trained(path)[0].checkpoint.record
+    return {name: record[name] for name in INPUTS if name in record}
+
+
 def _path(folder: str | Path, seed: int, at: int) -> Path:
     return Path(folder, f"seed-{seed}", f"iteration-{at:09}.safetensors")
 
@@ -220,8 +240,10 @@ def _missing(folder: str | Path, run: Run, seed: int, at: int) -> CheckpointErro
     )
 
 
-def _generator(path: Path, run: Run, seed: int) -> nn.Module:
+def _generator(path: Path, run: Run, seed: int, at: int, inputs: Mapping[str, str | None]) -> nn.Module:
+    """What a snapshot holds, once it is known to be this run's at that iteration, on those data if it says on which."""
     trained, _ = open_trained(path)
-    if trained.seeds != (seed,) or not same(trained.run, run):
-        raise CheckpointError(f"{path} is of another run; remove the folder and train again")
+    said = {name: trained.checkpoint.record.get(name, inputs[name]) for name in inputs}
+    if trained.seeds != (seed,) or trained.iteration != at or not same(trained.run, run) or said != inputs:
+        raise CheckpointError(f"{path} is of another run or of other data; remove the folder and train again")
     return trained.generator(seed)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlib import checkpoint, runs
+from ganlib import checkpoint, files, history, limits, runs
 from ganlib.checkpoint import Checkpoint, CheckpointError
+from ganlib.images import Images
 from ganlib.runs import Run
+from ganlib.weights import filled
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,30 @@ class Trained:
         seed = self.seeds[0] if seed is None else seed
         if seed not in self.seeds:
             raise ValueError(f"no seed {seed} in {self.checkpoint.path}; it has {', '.join(map(str, self.seeds))}")
-        net = runs.networks(self.run, seed, None)[0]  # every weight is replaced below
         saved = {
             n.removeprefix("generator."): t for n, t in self.checkpoint.tensors.items() if n.startswith("generator.")
         }
         if len(self.seeds) > 1:
-            saved = {name: tensor[self.seeds.index(seed)] for name, tensor in saved.items()}
-        wanted = net.state_dict()
-        if {n: t.shape for n, t in saved.items()} != {n: t.shape for n, t in wanted.items()}:
-            raise CheckpointError(f"{self.checkpoint.path}: its weights are not those of {self.run.name}'s generator")
-        net.load_state_dict(saved)  # copies, so half precision becomes the net's float32
-        return net.to(device).eval()
+            count, index = len(self.seeds), self.seeds.index(seed)
+            if wrong := [name for name, tensor in saved.items() if tensor.shape[:1] != (count,)]:
+                raise CheckpointError(f"{self.checkpoint.path}: {', '.join(wrong[:5])} is not of {count} seeds")
+            saved = {name: tensor[index] for name, tensor in saved.items()}
+        whose = f"{self.run.name}'s generator"
+        return filled(lambda: runs.networks(self.run, 0, None)[0], saved, self.checkpoint.path, whose).to(device).eval()
+
+    def check_data(self) -> None:
+        """Refuse data to measure by if the training images among them are not those that it was trained on.
+
+        A checkpoint that does not say on which it was is believed; toy data are sampled afresh.
+
+        Raises
+        ------
+        CheckpointError
+            Naming the file, both hashes and the remedy.
+        """
+        if self.checkpoint.record.get("data_sha256") is not None:
+            data = runs.load_data(self.run)
+            history.check_input(self.checkpoint, "data_sha256", data.sha256 if isinstance(data, Images) else None)
 
 
 def open_trained(path: str | Path) -> tuple[Trained, list[CheckpointError]]:
@@ -86,8 +99,12 @@ def open_trained(path: str | Path) -> tuple[Trained, list[CheckpointError]]:
     own = {each.name for each in fields(Run)}
     try:
         run = Run(**{name: value for name, value in settings.items() if name not in ("precision", "device")})
-        if own - settings.keys() or not seeds or not all(type(seed) is int for seed in seeds):
+        if own - settings.keys() or not seeds or not isinstance(seeds, list):
             raise ValueError(f"it lacks {', '.join(sorted(own - settings.keys())) or 'seeds'}")
+        if not all(type(seed) is int for seed in seeds) or len(set(seeds)) < len(seeds):
+            raise ValueError(f"its seeds are {limits.shown(seeds)}; they must be different integers")
+        for seed in seeds:
+            limits.check("seed", seed, *limits.TORCH_SEEDS)
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{found.path}: its settings are not a run of this version of ganlib ({error})"
@@ -103,15 +120,13 @@ def save_generator(
     A tensor beyond half precision's range keeps its own. Training cannot go on from it: optimiser and discriminator
     are not in it. ``record`` is kept with it, fit for JSON.
     """
-    path = Path(path)
     tensors = {f"generator.{name}": _half(tensor) for name, tensor in generator.state_dict().items()}
     settings = runs.as_dict(run) | {"seeds": [seed]}
     if run.pretrained:
         settings["pretrained"] = Path(run.pretrained).name  # no folder of this machine
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".generator-", dir=path.parent) as folder:
-        os.replace(checkpoint.save(folder, iteration, tensors, settings, {"only": "generator", **(record or {})}), path)
-    return path
+    return files.write(
+        path, checkpoint.serialised(iteration, tensors, settings, {"only": "generator", **(record or {})})
+    )
 
 
 def _half(tensor: Tensor) -> Tensor:

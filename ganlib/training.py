@@ -14,14 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganlib import distributed, optimisers, precision, runs, state
+from ganlib import checkpoint, distributed, optimisers, precision, runs, state
 from ganlib.algorithm1 import Game, Report, iteration, simultaneous_iteration
 from ganlib.device import is_memory_full, keep_freed_memory, memory, pick_device
 from ganlib.distributed import Processes
 from ganlib.ensemble import Ensemble, ManySeeds
+from ganlib.files import DataError
 from ganlib.graphs import Captured
+from ganlib.images import Images
 from ganlib.randomness import Randomness
 from ganlib.runs import Run
+from ganlib.toys import Mixture
 from ganlib.watch import Watch
 
 
@@ -49,6 +52,13 @@ class Training:
     ------
     ValueError
         If a setting or a combination is impossible; before any data are read.
+    ganlib.files.DataError
+        A ValueError, as `ganlib.data.load`, or if several processes have other data each.
+
+    Notes
+    -----
+    ``inputs`` says what it reads from outside: "data_sha256", of the training images, None for toy data, which are
+    sampled afresh; "pretrained_sha256", of the file, None without one.
 
     Examples
     --------
@@ -74,6 +84,11 @@ class Training:
             keep_freed_memory()
         self.randomness = Randomness(self.seeds, self.device, self.processes.rank, self.processes.world)
         self.data = runs.load_data(run, self.device)
+        self.inputs = _inputs(run, self.data)
+        if not distributed.agreed(tuple(self.inputs.values())):
+            raise DataError(
+                f"{run.data} is not the same for every process (here: {self.inputs}); give all of them the same files"
+            )
         pairs = self._pairs()
         self.generator, self.discriminator = (self._net(list(nets)) for nets in zip(*pairs, strict=True))
         captured = self.device.type == "cuda" and graph is not False and self.processes.world == 1
@@ -284,6 +299,11 @@ class Training:
     def optimisers(self) -> list[tuple[str, Optimizer]]:
         """Both optimisers by name."""
         return [("d_optimiser", self.game.d_optimiser), ("g_optimiser", self.game.g_optimiser)]
+
+
+def _inputs(run: Run, data: Images | Mixture) -> dict[str, str | None]:
+    pretrained = checkpoint.load(run.pretrained).sha256 if run.pretrained else None
+    return {"data_sha256": data.sha256 if isinstance(data, Images) else None, "pretrained_sha256": pretrained}
 
 
 def _check(

@@ -11,7 +11,6 @@ the noise that p(x|z) would add.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlib import checkpoint, limits
+from ganlib import checkpoint, history, limits
 from ganlib.checkpoint import CheckpointError
 from ganlib.device import double
 from ganlib.images import Images
@@ -29,6 +28,7 @@ from ganlib.nets.layers import Affine
 from ganlib.nets.paper import PIXELS, PaperGenerator, start
 from ganlib.sampling import sample
 from ganlib.training import Diverged
+from ganlib.weights import filled
 
 
 class VAE(nn.Module):
@@ -196,37 +196,43 @@ def samples(decoder: PaperGenerator, n: int, *, seed: int = 0) -> Tensor:
     return sample(decoder, latent(decoder), n, seed=seed)
 
 
-def decoder_file(vae: VAE, iteration: int) -> bytes:
+def decoder_file(vae: VAE, iteration: int, data_sha256: str | None = None) -> bytes:
     """The decoder in half precision as the bytes of a safetensors file that `load_decoder` reads.
 
-    The encoder is left out: samples do not need it. ``iteration`` says how far the training was.
+    The encoder is left out: samples do not need it. ``iteration`` says how far the training was, ``data_sha256`` on
+    which images, see `ganlib.images.Images.sha256`.
     """
     net = vae.decoder
     half = {name: tensor.half() for name, tensor in net.state_dict().items()}
     if not all(tensor.isfinite().all() for tensor in half.values()):
         raise Diverged("a weight of the decoder lies beyond half precision's range; train with a lower learning rate")
     sizes = {"latent_dim": net.latent_dim, "hidden": net.hidden1.out_features, "outputs": net.output.out_features}
-    with tempfile.TemporaryDirectory() as folder:
-        return checkpoint.save(folder, iteration, half, {"kind": "vae decoder"} | sizes, {}).read_bytes()
+    record = {} if data_sha256 is None else {"data_sha256": data_sha256}
+    return b"".join(checkpoint.serialised(iteration, half, {"kind": "vae decoder"} | sizes, record))
 
 
-def load_decoder(path: str | Path) -> PaperGenerator:
+def load_decoder(path: str | Path, data_sha256: str | None = None) -> PaperGenerator:
     """The decoder that `decoder_file` gave, on the CPU in float32 and evaluation mode.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged or no VAE's decoder.
+        If the file is missing, damaged or no VAE's decoder, or says that it was trained on other images than those of
+        ``data_sha256``, if that is given.
     """
     found = checkpoint.load(path)
+    if data_sha256 is not None:
+        history.check_input(found, "data_sha256", data_sha256)
     sizes: list[Any] = [found.settings.get(name) for name in ("latent_dim", "hidden", "outputs")]
     if found.settings.get("kind") != "vae decoder" or not all(type(size) is int and size > 0 for size in sizes):
         raise CheckpointError(f"{path}: holds no decoder of a VAE; give a file that ganlib.vae.decoder_file made")
-    with torch.random.fork_rng(devices=[]):  # every weight is replaced below
-        net = PaperGenerator(sizes[0], sizes[1], outputs=sizes[2])
-    if {n: t.shape for n, t in found.tensors.items()} != {n: t.shape for n, t in net.state_dict().items()}:
-        raise CheckpointError(f"{path}: its weights are not those of a decoder of sizes {sizes}")
-    net.load_state_dict(found.tensors)  # copies, so half precision becomes the net's float32
+    net = filled(
+        lambda: PaperGenerator(sizes[0], sizes[1], outputs=sizes[2]),
+        found.tensors,
+        found.path,
+        f"a decoder of sizes {sizes}",
+    )
+    assert isinstance(net, PaperGenerator)
     return net.eval()
 
 

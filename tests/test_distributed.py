@@ -2,15 +2,18 @@
 
 import copy
 import os
+import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
 import torch.distributed as dist
+from scipy.io import savemat
 from torch import nn
 
 from ganlib import checkpoint, distributed, precision
@@ -118,6 +121,26 @@ def test_two_processes_go_on_from_a_checkpoint_to_the_same_bits(tmp_path):
     ended, expected = checkpoint.newest(folder)[0], checkpoint.newest(tmp_path / "whole")[0]
     assert ended.iteration == expected.iteration == 60
     assert all(torch.equal(ended.tensors[name], expected.tensors[name]) for name in expected.tensors)
+
+
+def test_processes_with_other_data_each_are_refused(tmp_path):
+    """As on two machines, each with a folder of its own; the networks would see a minibatch half of either."""
+    for rank in "01":
+        (tmp_path / rank).mkdir()
+        pixels = np.random.default_rng(int(rank)).integers(0, 256, (30, 48, 48), np.uint8)
+        arrays = {"images": pixels, "labs_ex": np.zeros((30, 1)), "folds": np.zeros((30, 5))}
+        savemat(tmp_path / rank / "TFD_48x48.mat", arrays)
+    settings = {"width": 8, "units": 4, "m": 4, "iterations": 2, "every": 2}
+    whole = command("tfd", tmp_path / "run", 2, settings)
+    at = whole.index("-m", 3)  # what torchrun starts
+    script = f"GANLIB_DATA={tmp_path}/$RANK exec {shlex.join([sys.executable, *whole[at:]])}"
+    done = subprocess.run(
+        [*whole[:at], "--no-python", "sh", "-c", script],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment(),
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "tfd is not the same for every process" in done.stderr
+    assert not list(tmp_path.glob("run/*"))
 
 
 @pytest.mark.skipif(not precision.has_bf16(torch.device("cpu")), reason="needs bfloat16 in hardware")

@@ -133,7 +133,7 @@ def span(start: int, end: int, *, commit: str | None = "a" * 40, dirty: bool = F
         (set_to(99.0, "across_seeds", "log_likelihood", "mean"), "across_seeds has log_likelihood.mean 99.0, its"),
         (set_to("python train.py --out /home/me/x", "command"), "names a folder of one machine"),
         (set_to("read from C:\\data", "data", ), "names a folder of one machine"),
-        (set_to(float("nan"), "wall_seconds"), "it holds NaN, which is no number"),
+        (set_to(float("nan"), "wall_seconds"), "it holds NaN, which is no finite number"),
         (set_to(float("inf"), "wall_seconds"), "it holds Infinity"),
         (set_to([99.0], "across_seeds", "log_likelihood", "values"), "log_likelihood.values [99.0], its seeds give"),
         (set_to("bits", "across_seeds", "log_likelihood", "unit"), "log_likelihood.unit 'bits', its seeds give"),

@@ -278,6 +278,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = f"has no page {missing[0]}" if missing else "holds no pages"
         print(f"error: {options.site} {what}: run make book first", file=sys.stderr)
         return 2
+    if options.json is not None:
+        from ganlib import provenance
+
+        provenance.source_code(Path(__file__).parent)  # of now: what is committed meanwhile weighs nothing
     timings: dict[str, Timing] = {}
     if options.loads:
         try:

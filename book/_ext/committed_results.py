@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from ganlib.files import read_json
 
 RESULTS, BENCHMARKS = "book/results", "benchmarks/results"
 FOLDERS = (RESULTS, BENCHMARKS, "ganlib/assets", "ganlib/widgets/assets")
@@ -27,10 +28,7 @@ def near(name: object, names: Iterable[object]) -> str:
 
 @lru_cache(maxsize=64)
 def _read(path: Path, modified: int) -> Any:
-    def refuse(word: str) -> None:
-        raise ValueError(f"it holds {word}, which is no number")
-
-    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+    return read_json(path)
 
 
 def read(path: Path) -> Any:
@@ -39,7 +37,7 @@ def read(path: Path) -> Any:
     Raises
     ------
     ValueError
-        If it is not JSON, or holds NaN or an infinity.
+        If it is not JSON, or not as results hold it, see `ganlib.files.parsed`.
     """
     return _read(path, path.stat().st_mtime_ns)
 

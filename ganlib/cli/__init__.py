@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from ganlib import interrupts
 from ganlib.cli import streams
 from ganlib.cli.arguments import DONE, INTERRUPTED, MEMORY, UNEXPECTED, UNREAD, Stop, parser
 
@@ -45,10 +46,15 @@ def _run(argv: list[str]) -> int:
     except SystemExit as leaving:
         return int(leaving.code or 0)
     args.argv = argv
+    resume = f"resume with: {_resuming(argv)}\n" if hasattr(args, "resumes") else ""
+    interrupts.says = f"interrupted\n{resume}"
     try:
-        from ganlib.cli.commands import COMMANDS  # torch, seconds of it: not before the arguments are found right
+        from ganlib import provenance  # torch, seconds of it: not before the arguments are found right
+        from ganlib.cli.commands import COMMANDS
         from ganlib.cli.errors import expected_errors
 
+        provenance.source_code()  # before any work: the checkout may be another by its end
+        interrupts.working = True
         with expected_errors():
             COMMANDS[args.command](args)
         return DONE
@@ -61,8 +67,7 @@ def _run(argv: list[str]) -> int:
     except KeyboardInterrupt as interrupt:
         if _first():
             print(f"interrupted: {interrupt}" if str(interrupt) else "interrupted", file=sys.stderr)
-            if hasattr(args, "resumes"):
-                print(f"resume with: {_resuming(argv)}", file=sys.stderr)
+            print(resume, end="", file=sys.stderr)
         return INTERRUPTED
     finally:
         if "torch.distributed" in sys.modules and "RANK" in os.environ:

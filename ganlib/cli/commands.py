@@ -6,7 +6,6 @@ Those that train to write a result are in `ganlib.cli.results`.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from datetime import UTC, datetime
@@ -89,6 +88,7 @@ def evaluate(args: argparse.Namespace) -> None:
     seeds = trained.seeds if args.member is None else (args.member,)
     with refusing(USAGE):
         generators = {seed: trained.generator(seed, device) for seed in seeds}
+    trained.check_data()
     data = evaluation.held_out(trained.run, device)
     with refusing(USAGE):
         found = {
@@ -120,16 +120,19 @@ def sweep(args: argparse.Namespace) -> None:
     seed = trained.seeds[0] if args.member is None else args.member
     with refusing(USAGE):
         parzen_sweep.check(trained.run)
+        runs.changed(trained.run)
         generator = trained.generator(seed, pick(args))
+    trained.check_data()
     same = {"run": trained.run.name, "seeds": [seed], "samples": args.samples}
     provenance.check_results(args.out, same)
     with refusing(USAGE):
         found, used = parzen_sweep.sweep_run(trained.run, generator, args.samples)
     device = next(generator.parameters()).device
-    described = provenance.provenance(trained.run, [seed], device, used, started, args.argv)
+    pretrained = trained.checkpoint.record.get("pretrained_sha256")
+    described = provenance.provenance(trained.run, [seed], device, used, started, args.argv, pretrained)
     results = described | {
         "iteration": trained.iteration,
-        "checkpoint_sha256": hashlib.sha256(trained.checkpoint.path.read_bytes()).hexdigest(),
+        "checkpoint_sha256": trained.checkpoint.sha256,
         "samples": args.samples,
         **found,
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import sys
 from contextlib import redirect_stdout
@@ -17,6 +16,7 @@ from ganlib import (
     checkpoint,
     distributed,
     evaluation,
+    history,
     precision,
     provenance,
     runs,
@@ -28,6 +28,7 @@ from ganlib.cli.arguments import REFUSED, USAGE, Stop
 from ganlib.cli.errors import refusing
 from ganlib.cli.training import chosen, folder_of, overrides_of, pick, run_of, train_to_the_end
 from ganlib.features import FeaturesError
+from ganlib.limits import shown
 from ganlib.runs import Run
 from ganlib.trained import open_trained
 
@@ -58,10 +59,11 @@ def reproduce(args: argparse.Namespace) -> None:
     training = runner.training
     if not training.processes.first:
         return
-    snapshots.keep(kept, training)  # a finished run's end may have none yet
+    runner.keep_snapshot()  # a finished run's end may have none yet
+    how: dict[str, Any] = {"device": device, "samples": args.samples, "inputs": training.inputs}
     found, weights, chosen_at, averaged = {}, {}, {}, {}
     for seed in training.seeds:
-        choice = snapshots.choose(kept, run, seed, held_out, device=device, samples=args.samples)
+        choice = snapshots.choose(kept, run, seed, held_out, **how)
         chosen_at[str(seed)] = {"iteration": choice.iteration, "curve": choice.curve}
         trained, _ = open_trained(choice.path)
         found[str(seed)] = evaluation.evaluate(run, trained.generator(seed, device), held_out, samples=args.samples)
@@ -69,7 +71,7 @@ def reproduce(args: argparse.Namespace) -> None:
         weights[str(seed)] = _weights(file)
         if snapshots.can_average(run) and not args.no_average:
             file = path.with_name(f"{path.stem}-averaged-seed{seed}.safetensors")
-            choice = snapshots.choose_average(kept, run, seed, held_out, file, device=device, samples=args.samples)
+            choice = snapshots.choose_average(kept, run, seed, held_out, file, **how)
             trained, _ = open_trained(file)
             generator = trained.generator(seed, device)
             averaged[str(seed)] = {
@@ -78,8 +80,11 @@ def reproduce(args: argparse.Namespace) -> None:
                 "weights": _weights(file),
             }
     used = held_out.values() if run.channels == 0 else [training.data, *held_out.values()]
-    described = provenance.provenance(run, training.seeds, training.device, list(used), started, args.argv)
-    columns = ["iteration", "d_loss", "g_loss", "d_real", "d_fake"]
+    pretrained = training.inputs["pretrained_sha256"]
+    described = provenance.provenance(
+        run, training.seeds, training.device, list(used), started, args.argv, pretrained_sha256=pretrained
+    )
+    columns = list(history.COLUMNS)
     curves = {
         str(seed): [[float(f"{getattr(each[i], name):.7g}") for name in columns] for each in runner.curves]
         for i, seed in enumerate(training.seeds)
@@ -113,21 +118,17 @@ def reproduce(args: argparse.Namespace) -> None:
 
 def combine(args: argparse.Namespace) -> None:
     """Put results of the same run with other seeds together."""
-    parts = []
-    for path in args.parts:
-        try:
-            parts.append(json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
-            raise Stop(REFUSED, f"{path} is no results file ({error})") from error
-    found = combining.combine(parts)
+    parts = [provenance.read_results(path) for path in args.parts]
+    found = combining.combine(parts, [str(path) for path in args.parts])
     provenance.check_results(args.results, {name: found[name] for name in ("run", "settings", "precision", "samples")})
     if args.results.exists():
-        lost = sorted({*json.loads(args.results.read_text()).get("seeds", [])} - {*found["seeds"]})
+        held = provenance.read_results(args.results).get("seeds")
+        lost = [seed for seed in held if seed not in found["seeds"]] if isinstance(held, list) else held
         if lost:
             raise Stop(
                 REFUSED,
-                f"{args.results} holds seeds {lost}, which are not among those combined ({found['seeds']}); name a "
-                "result with them as well, or give another name with --results",
+                f"{args.results} holds seeds {shown(lost)}, which are not among those combined ({found['seeds']}); "
+                "name a result with them as well, or give another name with --results",
             )
     sources = {seed: path for path, part in zip(args.parts, parts, strict=True) for seed in part["weights"]}
     files: dict[str, bytes] = {}
@@ -136,10 +137,11 @@ def combine(args: argparse.Namespace) -> None:
         for which, holder in (("", found["weights"][seed]), ("-averaged", averaged.get("weights"))):
             if holder is not None:
                 file = source.with_name(holder["file"])
-                if _weights(file)["sha256"] != holder["sha256"]:
+                content = file.read_bytes() if file.is_file() else b""
+                if hashlib.sha256(content).hexdigest() != holder["sha256"]:
                     raise Stop(REFUSED, f"{file} is not the file that {source} names; reproduce it again")
                 holder["file"] = f"{args.results.stem}{which}-seed{seed}.safetensors"
-                files[holder["file"]] = file.read_bytes()
+                files[holder["file"]] = content
     for name, content in files.items():
         provenance.write(args.results.with_name(name), content)
     print(provenance.write_results(args.results, found))
@@ -152,7 +154,6 @@ def study(args: argparse.Namespace) -> None:
         print("\n".join(f"{name:<{max(map(len, studies.STUDIES))}}  {says}" for name, says in studies.STUDIES.items()))
         return
     started, path = datetime.now(UTC), args.folder / f"{args.name}.json"
-    commit, dirty = provenance.source_code()  # the code that answers; the checkout may be another by the end
     with refusing(USAGE):
         asked = studies.settings(args.name, overrides_of(args))
         device = pick(args)
@@ -169,7 +170,6 @@ def study(args: argparse.Namespace) -> None:
                 raise
             raise Stop(USAGE, str(error)) from error
     described = provenance.of_study(args.name, asked, device, outcome.data, started, args.argv)
-    described["environment"] |= {"commit": commit, "dirty": dirty}
     files = {}
     for name, content in outcome.files.items():
         provenance.write(args.folder / name, content)

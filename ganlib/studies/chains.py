@@ -109,6 +109,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
         raise ValueError(
             f"{settings.generator} was trained on {trained.run.data}; this study needs one trained on {settings.data}"
         )
+    trained.check_data()
     machine, weights = _machine(settings, _binary(train), say)
     rng = torch.Generator(device).manual_seed(settings.seed + 1)  # training has used up the seed's own numbers
     states = _chains(machine, _binary(train), settings, rng)

@@ -26,7 +26,7 @@ from ganlib.metrics.frechet import frechet_distance
 from ganlib.runs import Run
 from ganlib.sampling import sample
 from ganlib.settings import DATA
-from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, read, side_by_side
+from ganlib.studies.common import Outcome, Say, check_positive, check_types, check_unchanged, figure, read, side_by_side
 from ganlib.training import Training
 
 PUBLISHED, ALTERNATING = "as published", "alternating updates"
@@ -54,7 +54,7 @@ class Settings:
     iterations : of each training; ``longer``, >= 2, times as many for the one that is only longer.
     points : in ``iterations``, where a generator may be kept; they divide it.
     seeds : training seeds of each, from 0.
-    rate_left : share of the learning rate left at the end of the training whose rate falls faster, in (0, 1).
+    rate_left : share of the learning rate left at the end of the training whose rate falls faster, in [1e-300, 1).
     adam_lr, adam_beta1 : of both players, for the training by Adam (Radford et al., 2015).
     samples : drawn from each generator, >= 4.
 
@@ -86,8 +86,9 @@ class Settings:
             raise ValueError(f"iterations is {self.iterations}, points {self.points}; give points that divide it")
         if self.longer < 2 or self.samples < 4:
             raise ValueError(f"longer is {self.longer}, samples {self.samples}; give at least 2 and 4")
-        if not 0 < self.rate_left < 1:
-            raise ValueError(f"rate_left is {self.rate_left}; give a share between 0 and 1")
+        # Below 1e-300, in one iteration, the decay that leaves so little is beyond every float.
+        if not 1e-300 <= self.rate_left < 1:
+            raise ValueError(f"rate_left is {self.rate_left}; give a share from 1e-300 to 1, 1 excluded")
         base = runs.get(self.run)
         if (base.update, base.optimiser, base.preprocessing, base.flat) != ("simultaneous", "sgd", "unit", True):
             raise ValueError(f"run is {self.run!r}; the changes are to one like mnist-paper: simultaneous updates, sgd")
@@ -133,8 +134,9 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     found: dict[str, Any] = {change: {"set": sets, "by_seed": []} for change, sets in settings.changes().items()}
     # The longest first, so that none is waited for alone; the shorter of two that begin alike is its first part.
     names = sorted(found.keys() - {ALTERNATING}, key=lambda name: (name != LONGER, list(found).index(name)))
-    jobs = [(settings, name, seed, device.type) for name in names for seed in range(settings.seeds)]
-    for (_, change, seed, _), kept in zip(jobs, side_by_side(_train, jobs, device), strict=True):
+    seen = splits["train"]
+    jobs = [(settings, name, seed, device.type, seen.sha256) for name in names for seed in range(settings.seeds)]
+    for (_, change, seed, *_), kept in zip(jobs, side_by_side(_train, jobs, device), strict=True):
         run = settings.changed(change)
         parts = {change: kept} | ({ALTERNATING: kept[: settings.points]} if change == LONGER else {})
         for name, part in parts.items():
@@ -157,11 +159,12 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     return Outcome(figures, list(splits.values()), inputs=inputs)
 
 
-def _train(settings: Settings, change: str, seed: int, device: str) -> list[_Kept]:
+def _train(settings: Settings, change: str, seed: int, device: str, sha256: str) -> list[_Kept]:
     """A whole training, and what it was at every point; in a process of its own, see `side_by_side`."""
     run, valid = settings.changed(change), {"valid": data.load(settings.data, "valid").flattened().to(device)}
     with redirect_stdout(sys.stderr):  # which device it is on
         training, kept = Training(run, seeds=[seed], device=device), []
+    check_unchanged(training, sha256)
     for (report,) in training.reports():
         generator, _ = training.networks()
         sigma, score = evaluation.validation_score(run, generator, valid, samples=settings.samples)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +19,9 @@ from torch import Tensor
 
 from ganlib import limits
 from ganlib.evaluation import figure
+from ganlib.files import DataError
 from ganlib.images import Images
+from ganlib.training import Training
 
 __all__ = [
     "Outcome",
@@ -27,6 +30,7 @@ __all__ = [
     "check_file_names",
     "check_positive",
     "check_types",
+    "check_unchanged",
     "figure",
     "listed",
     "picture_file",
@@ -92,6 +96,22 @@ def picture_file(pictures: Mapping[str, Tensor]) -> bytes:
     return buffer.getvalue()
 
 
+def check_unchanged(training: Training, sha256: str) -> None:
+    """Refuse a training on other images than those of that hash, which the study measures by: their file has changed.
+
+    Raises
+    ------
+    ganlib.files.DataError
+        A ValueError, naming both hashes.
+    """
+    found = training.inputs["data_sha256"]
+    if found != sha256:
+        raise DataError(
+            f"the files of {training.run.data} changed while the study was at work: its training images had SHA-256 "
+            f"{sha256}, and now {found}; leave them alone and begin again"
+        )
+
+
 def check_positive(settings: Any, *names: str) -> None:
     """Refuse settings that are not above 0 (ValueError, naming each)."""
     wrong = [f"{name} is {getattr(settings, name)!r}" for name in names if not getattr(settings, name) > 0]
@@ -136,15 +156,24 @@ def side_by_side(work: Callable[..., T], jobs: Sequence[tuple[Any, ...]], device
     jobs : its arguments; they, and what it gives, are sent between processes, so tensors are better sent as numpy
         arrays.
     """
+    others = {*active_children()}
     workers = min(len(jobs), torch.get_num_threads()) if device.type == "cpu" else 0
     if workers == 0:
         yield from (work(*job) for job in jobs)
         return
     spawned = get_context("spawn")  # a fork would inherit torch's threads in whatever state they are in
-    with ProcessPoolExecutor(workers, spawned, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, spawned, initializer=_begin_work) as pool:
         waiting = [pool.submit(work, *job) for job in jobs]
         try:
             for each in waiting:
                 yield each.result()
-        finally:
+        except BaseException:  # a job's error, an interruption, a reader that leaves: the other jobs may take hours
+            for process in {*active_children()} - others:
+                process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _begin_work() -> None:
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal's Ctrl-C; the process that waits for this one ends it

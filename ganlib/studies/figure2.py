@@ -63,6 +63,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     for name, each in trained.items():
         if each.run.channels == 0:
             raise ValueError(f"{name} is of {each.run.data}, which has no pictures; leave it out of weights")
+        each.check_data()
     splits: dict[str, Images] = {}
     pictures: dict[str, Tensor] = {}
     found: dict[str, Any] = {}

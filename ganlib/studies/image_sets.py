@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganlib import runs, vae
+from ganlib.data import load
 from ganlib.evaluation import to_unit
 from ganlib.images import Images
 from ganlib.metrics.kmeans import kmeans
@@ -60,7 +61,7 @@ def generators(
     Raises
     ------
     FileNotFoundError, CheckpointError
-        If a file is missing or damaged.
+        If a file is missing or damaged, or says that it was trained on other images than those here.
     ValueError
         If a generator is of other data.
     Diverged
@@ -71,7 +72,10 @@ def generators(
         run, path = each.run, each.checkpoint.path
         if run.data != data or run.channels != 1 or run.image_size != SIDE or run.preprocessing == "gcn":
             raise ValueError(f"{path} is of {run.name} on {run.data!r}; give generators of {data!r} images")
-    averages = vae.load_decoder(read(folder, decoder, inputs)).to(device) if decoder else None
+        each.check_data()
+    averages = None
+    if decoder:
+        averages = vae.load_decoder(read(folder, decoder, inputs), load(data).sha256).to(device)
 
     def drawn() -> Iterator[ImageSet]:
         for name, each in zip(names, trained, strict=True):

@@ -25,7 +25,15 @@ from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.runs import Run
 from ganlib.sampling import evaluating, sample
 from ganlib.settings import DATA
-from ganlib.studies.common import Outcome, Say, check_positive, check_types, figure, picture_file
+from ganlib.studies.common import (
+    Outcome,
+    Say,
+    check_positive,
+    check_types,
+    check_unchanged,
+    figure,
+    picture_file,
+)
 from ganlib.training import Training
 
 CURVE = ("iteration", "d_train", "d_held_out", "d_fake", "v_train", "v_held_out")
@@ -109,6 +117,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
         each = []
         for seed in range(settings.seeds):
             training = Training(run, seeds=[seed], device=device)
+            check_unchanged(training, train.first(size).sha256)
             curve = []
             for (report,) in training.reports():
                 generator, discriminator = training.networks(seed)

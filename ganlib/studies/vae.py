@@ -96,7 +96,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
             best, chosen = copy.deepcopy(net), at
         curve.append({"iteration": at, "training": reached, "validation": held_out})
         say(f"iteration {at:,}: bound {reached:.2f} on training minibatches, {held_out:.2f} on validation images")
-    weights = vae.decoder_file(best, chosen)
+    weights = vae.decoder_file(best, chosen, train.sha256)
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "vae.safetensors"
         path.write_bytes(weights)

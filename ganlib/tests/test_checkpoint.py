@@ -164,6 +164,13 @@ FOREIGN = {
     "header of a list": lambda path: path.write_bytes(struct.pack("<Q", 2) + b"[]"),
     "a pickle": lambda path: torch.save({"w": torch.zeros(2)}, path),
     "empty": lambda path: path.write_bytes(b""),
+    "a header too long": lambda path: path.write_bytes(struct.pack("<Q", 11_000_000) + b"[" * 11_000_000),
+    "a name twice": lambda path: forged(path, '{"format": 1, "format": 1}'),
+    "no number": lambda path: forged(path, '{"format": NaN}'),
+    "true for 1": lambda path: forged(path, {**FIELDS, "format": True, "sha256": "0" * 64}),
+    "before the beginning": lambda path: forged(path, {**FIELDS, "iteration": -1, "sha256": "0" * 64}),
+    "an iteration that is none": lambda path: forged(path, {**FIELDS, "iteration": True, "sha256": "0" * 64}),
+    "after the end": lambda path: forged(path, {**FIELDS, "iteration": 10**18, "sha256": "0" * 64}),
     "a folder": lambda path: path.mkdir(),
 }
 REASONS = {
@@ -172,8 +179,15 @@ REASONS = {
     "fields missing": "lacks settings, record",
     "field of another type": "lacks settings",
     "empty digest": "lacks the digest",
-    "odd digest": "SHA-256",
+    "odd digest": "not JSON",
     "empty": "empty",
+    "a header too long": "its header has 11,000,000 bytes; no checkpoint's has more than 10,000,000",
+    "a name twice": "'format' twice",
+    "no number": "NaN, which is no finite number",
+    "true for 1": "of format True",
+    "before the beginning": "iteration is -1",
+    "an iteration that is none": "lacks iteration",
+    "after the end": "it must be from 0 to",
     "a folder": "not a file",
     "another program's": "another program's",
 }
@@ -350,13 +364,13 @@ def test_every_differing_setting_is_listed(saved, asked):
 
 
 # Kills. One process imports torch once and forks a child for each kill; the children are real processes, killed by a
-# real SIGKILL, their own at a chosen line of checkpoint.py or the test's at a random moment.
+# real SIGKILL, their own at a chosen line of checkpoint.py or files.py or the test's at a random moment.
 NURSERY = """
 import os, shutil, signal, sys
 import torch
-from ganlib import checkpoint
+from ganlib import checkpoint, files
 
-ON_DISK = "save", "_free_name", "_fsync_folder", "_prune"  # the rest computes or reads
+ON_DISK = "save", "_free_name", "write", "clear", "_fsync_folder", "_prune"  # the rest computes or reads
 
 def state(i):
     return {"w": torch.full((SIZE,), float(i)), "i": torch.tensor(i)}
@@ -368,7 +382,7 @@ def at_line(folder, n):
     passed = 0
     def trace(frame, event, arg):
         nonlocal passed
-        if frame.f_code.co_filename != checkpoint.__file__:
+        if frame.f_code.co_filename not in (checkpoint.__file__, files.__file__):
             return None
         if event == "line" and frame.f_code.co_name in ON_DISK:
             passed += 1

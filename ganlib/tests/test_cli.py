@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from ganlib import checkpoint, evaluation, features, limits, parzen_sweep, provenance, runs, studies
 from ganlib.cli import main, streams
 from ganlib.cli.arguments import EPILOG, parser
+from ganlib.cli.commands import COMMANDS
 from ganlib.metrics import parzen
-from ganlib.studies.common import Outcome
 from ganlib.trained import open_trained
 
 SMALL = ["--set", "iterations=4", "--set", "every=2"]
+TINY = ["--set", "data=digits", "--set", "width=8", "--set", "units=4", "--set", "m=10", "--quiet"]
 
 
 @pytest.fixture(autouse=True)
@@ -515,15 +516,47 @@ def test_a_study_writes_its_result_with_provenance_and_its_files(run, tmp_path):
     assert (tmp_path / "r" / "memorisation.json").read_text() == text
 
 
-def test_a_study_names_the_code_it_began_with(run, tmp_path, monkeypatch):
-    codes = iter([("a" * 40, False), ("b" * 40, True)])  # committed to, and changed, while it was at work
-    monkeypatch.setattr(provenance, "source_code", lambda *_: next(codes))
-    outcome = Outcome({}, [])
-    monkeypatch.setattr(studies.module("vae"), "study", lambda *_: outcome)
-    code, out, _ = run("study", "vae", "--folder", tmp_path)
+@pytest.fixture
+def checkout(monkeypatch):
+    """What git says of ganlib's code: commit and changes, to be written to. Asked as in a process that begins."""
+    says = {"ls-files": "__init__.py", "rev-parse": "a" * 40, "status": ""}
+    monkeypatch.setattr(provenance, "_git", lambda folder, *arguments: says[arguments[0]])
+    provenance.source_code.cache_clear()
+    yield says
+    provenance.source_code.cache_clear()
+
+
+GENERATOR = ["mnist-paper", *TINY, *SMALL, "--quiet"]
+WRITE = {
+    "reproduce": ["reproduce", *GENERATOR, "--samples", "20", "--results", "found.json"],
+    "sweep": ["sweep", "trained/mnist-paper", "--samples", "20", "--out", "found.json"],
+    "study": ["study", "samples", "--folder", "g", "--set", "weights=g", "--set", "vae=", "--set", "data=digits"],
+    "train": ["train", *GENERATOR, "--out", "other"],
+}
+
+
+@pytest.mark.parametrize("command", WRITE)
+def test_what_is_written_names_the_code_that_the_process_began_with(run, monkeypatch, checkout, command):
+    """Whoever commits, or changes a file, while it is at work changes nothing of what it runs."""
+    assert run(*WRITE["reproduce"])[0] == 0
+    Path("g").mkdir()
+    Path("found-seed0.safetensors").rename("g/g.safetensors")
+    Path("found.json").unlink()
+    provenance.source_code.cache_clear()
+    work = COMMANDS[command]
+
+    def meanwhile(args):
+        checkout.update({"rev-parse": "b" * 40, "status": " M ganlib/rbm.py"})
+        work(args)
+
+    monkeypatch.setitem(COMMANDS, command, meanwhile)
+    code, out, _ = run(*WRITE[command])
     assert code == 0
-    environment = json.loads(Path(out.strip()).read_text())["environment"]
-    assert (environment["commit"], environment["dirty"]) == ("a" * 40, False)
+    if command == "train":
+        (said,) = checkpoint.load(out.strip()).record["trained_by"]
+    else:
+        said = json.loads(Path(out.strip()).read_text())["environment"]
+    assert (said["commit"], said["dirty"]) == ("a" * 40, False)
 
 
 def test_studies_are_listed_and_wrong_ones_refused_before_any_work(run, tmp_path):
@@ -567,9 +600,6 @@ def test_averages_can_be_left_out(run):
 def test_reproduce_measures_a_run_that_train_finished(run):
     assert run("train", "ring8", *SMALL, "--quiet")[0] == 0
     assert run("reproduce", "ring8", *SMALL, "--samples", 50, "--quiet")[0] == 0  # toys: only the end is kept
-
-
-TINY = ["--set", "data=digits", "--set", "width=8", "--set", "units=4", "--set", "m=10", "--quiet"]
 
 
 def test_reproduce_refuses_a_run_of_images_that_train_began(run, tmp_path):

@@ -88,21 +88,27 @@ def test_each_part_keeps_what_it_says_of_its_training():
 
 def part(seed, *, average=True, pretrained="a" * 64):
     """A result of one seed on top of a pretrained generator, with invented figures."""
-    found = {"figures": {"log_likelihood": {"value": float(seed), "unit": "nats"}}}
-    alike = ("changed", "precision", "processes")
-    own = ("environment", "started", "wall_seconds", "command", "iterations_of_this_command")
-    given = dict.fromkeys((*alike, *own), "as is")
-    return given | {
+    found = {"figures": {"log_likelihood": {"value": float(seed), "unit": "nats"}}, "details": {}}
+    weights = {"file": f"tfd-seed{seed}.safetensors", "sha256": "c" * 64}
+    return {
         "run": "tfd-stage2",
-        "data": [{"name": "TFD", "split": "train", "source": "TFD_48x48.mat", "sha256": "d" * 64}],
         "settings": {"pretrained": "tfd-seed0.safetensors"},
+        "changed": {},
+        "data": [{"name": "TFD", "split": "train", "source": "TFD_48x48.mat", "sha256": "d" * 64}],
+        "precision": "fp32",
+        "processes": 1,
         "samples": 10,
         "seeds": [seed],
+        "environment": {"threads": 1},
+        "started": "2026-01-01T00:00:00+00:00",
+        "wall_seconds": 1.0,
+        "command": "python -m ganlib reproduce tfd-stage2",
+        "iterations_of_this_command": 1,
         "figures_by_seed": {str(seed): found},
         "curves": {"columns": [], "by_seed": {str(seed): []}},
         "snapshots": {"by_seed": {str(seed): {}}},
-        "weights": {str(seed): {}},
-        "averaged": {"by_seed": {str(seed): found} if average else {}, "across_seeds": {}},
+        "weights": {str(seed): weights},
+        "averaged": {"by_seed": {str(seed): found | {"weights": weights}} if average else {}, "across_seeds": {}},
         "pretrained_sha256": pretrained,
     }
 

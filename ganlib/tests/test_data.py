@@ -1,6 +1,7 @@
 """The embedded digits are what they say; other sets are read from files made in their official formats."""
 
 import builtins
+import math
 import sys
 from pathlib import Path
 
@@ -180,6 +181,10 @@ def test_other_files_of_that_name_are_refused(tmp_path, content, says):
         ({"labs_ex": np.full((10, 1), np.nan)}, r"TFD_48x48\.mat has nan in labs_ex, where whole numbers from -1 to 7"),
         ({"labs_ex": np.full((10, 1), 0.5)}, "has 0.5 in labs_ex"),
         ({"labs_ex": np.full((10, 1), 255, np.uint8)}, "has 255 in labs_ex"),
+        ({"labs_ex": np.full((10, 1), "a")}, "has str32 in labs_ex, where whole numbers belong"),
+        ({"labs_ex": np.array([[1], ["a"]] * 5, object)}, "has object in labs_ex, where whole numbers belong"),
+        ({"folds": np.array([[1, "a", 0, 2, 3]] * 10, object)}, "has object in folds"),
+        ({"folds": np.full((10, 5), np.inf)}, "has inf in folds"),
         ({"folds": np.full((10, 5), np.nan)}, "has nan in folds, where whole numbers from 0 to 3"),
     ],
 )
@@ -350,14 +355,37 @@ def test_digits_need_no_home_folder_and_other_data_say_that_there_is_none(monkey
         (lambda d: d.scaled(1, 1), r"\[1, 1\] is empty"),
         (lambda d: d.first(0), "first 0 of 500"),
         (lambda d: d.resized(0), "size is 0"),
+        (lambda d: d.resized(14.0), "size is 14.0; it must be an integer"),
         (lambda d: d.normalised(0.0), "norm is 0"),
+        (lambda d: d.normalised(math.inf), "norm is inf"),
+        (lambda d: d.scaled(-1, math.inf), r"\[-1, inf\] is empty or endless"),
+        (lambda d: d.scaled(math.nan, 1), r"\[nan, 1\] is empty or endless"),
+        (lambda d: mine(d, d.pixels.numpy()), "pixels is a ndarray; it must be a torch.Tensor"),
+        (lambda d: mine(d, labels=d.labels.tolist()), "labels is a list; it must be a torch.Tensor"),
+        (lambda d: mine(d, d.pixels[:, :, :0]), r"pixels is torch.uint8 \(500, 1, 0, 28\)"),
+        (lambda d: mine(d, d.pixels[:, :0]), r"\(500, 0, 28, 28\)"),
+        (lambda d: mine(d, d.pixels[:, 0]), r"\(500, 28, 28\)"),
+        (lambda d: mine(d, labels=torch.full((500,), torch.nan)), "labels is torch.float32; it must be of integers"),
+        (lambda d: mine(d, labels=d.labels.to(torch.complex64)), "labels is torch.complex64"),
+        (lambda d: mine(d, labels=d.labels > 4), "labels is torch.bool"),
         (lambda d: data.Images("x", "y", "z", torch.zeros(3, 1, 2, 2), torch.zeros(3)), "float32"),
         (lambda d: data.Images("x", "y", "z", d.pixels, d.labels[:3]), r"\(3,\) labels for 500"),
     ],
 )
 def test_bad_input_is_refused_by_name(digits, call, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises((TypeError, ValueError), match=says):
         call(digits["test"])
+
+
+def mine(images, pixels=None, labels=None):
+    """Somebody's own images, which are those of the digits but for what is given."""
+    given = (images.pixels if pixels is None else pixels, images.labels if labels is None else labels)
+    return data.Images("mine", "train", "drawn by hand", *given)
+
+
+def test_ones_own_labels_may_be_any_integers(digits):
+    own = mine(digits["test"], labels=digits["test"].labels.to(torch.uint8))
+    assert own.sha256 == digits["test"].sha256
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 import tarfile
 import threading
@@ -298,8 +299,22 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(run, server, tmp_path, monke
 
     monkeypatch.setattr(os, "fsync", full)
     code, _, err = run("data", "get", "cifar10", "--root", tmp_path, "--quiet")
-    assert (code, err) == (1, "error: [Errno 28] No space left on device\n")
+    assert code == 1
+    assert re.fullmatch(r"error: \[Errno 28\] No space left on device: '.*data_batch_1\.bin'\n", err)
     assert everything(tmp_path) == {}
+
+
+def test_what_a_killed_download_left_goes_before_anything_is_fetched(tmp_path, monkeypatch):
+    """A disk full of it would hold nothing else."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    (left := folder / f".data_batch_1.bin.{gone.pid}-0123456789abcdef.tmp").write_bytes(b"half")
+    there = []
+    monkeypatch.setattr(downloads, "_get_cifar10", lambda *_: there.append(left.exists()))
+    downloads.get("cifar10", tmp_path)
+    assert there == [False]
 
 
 def test_what_is_no_download_says_what_is_so(run, server, tmp_path, monkeypatch):

@@ -1,9 +1,13 @@
 """Files that are damaged or something else are refused by name, with a remedy; those that are sound are read alike."""
 
+import errno
 import gzip
 import io
+import json
 import os
 import struct
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -321,3 +325,92 @@ def test_a_full_memory_is_no_damage(tmp_path, monkeypatch, small_cifar10):
     monkeypatch.setattr(files.np, "load", full)
     with pytest.raises(MemoryError, match="29 MiB"):
         data.load("cifar10", "test", tmp_path)
+
+
+def dead():
+    """The number of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_process_left_half_written_goes_before_anything_is_written(tmp_path, monkeypatch):
+    """It may be what fills the disk: nothing else then fits, and so nothing would ever clear it away."""
+    left = [tmp_path / f".{name}.{dead()}-0123456789abcdef.tmp" for name in ("results.json", "other.safetensors")]
+    strangers = [
+        ".notes.tmp",
+        f".results.json.{os.getppid()}-0123456789abcdef.tmp",
+        f"r.{dead()}-0123.tmp",
+        ".x.0-1.tmp",
+    ]
+    for name in (*left, *strangers):
+        (tmp_path / name).write_bytes(b"half")
+    fsync = os.fsync
+
+    def full(descriptor):
+        if any(path.exists() for path in left):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    path = files.write(tmp_path / "results.json", b"whole")
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, *strangers}
+    assert path.read_bytes() == b"whole"
+
+
+def test_what_this_process_is_writing_stays(tmp_path):
+    """Two files at once, as in two threads."""
+
+    def pieces():
+        yield b"one, "
+        files.write(tmp_path / "inner", b"inner")
+        yield b"two"
+
+    assert files.write(tmp_path / "outer", pieces()).read_bytes() == b"one, two"
+    assert {each.name for each in tmp_path.iterdir()} == {"inner", "outer"}
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\u00e9" * 127, "\U0001d53e" * 63])
+def test_the_longest_names_can_be_written(tmp_path, name):
+    files.write(tmp_path / name, b"")
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_a_write_that_fails_names_the_file_and_leaves_what_was_there(tmp_path, monkeypatch):
+    path = files.write(tmp_path / "a.bin", b"first")
+    monkeypatch.setattr(os, "replace", lambda *_: os.stat(tmp_path / "a.bin" / "b"))
+    with pytest.raises(OSError, match="Not a directory"):
+        files.write(path, b"second")
+    with pytest.raises(FileNotFoundError, match=r"none/a\.bin"):
+        files.write(tmp_path / "none" / "a.bin", b"", make_folder=False)
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"a.bin": b"first"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"a": 1, "a": 2}', "'a' twice"),
+        ('{"a": {"b": 1, "c": 2, "b": 1}}', "'b' twice"),
+        ("[NaN]", "NaN, which is no finite number"),
+        ("-Infinity", "-Infinity, which is no finite number"),
+        ("1e400", "1e400, which is no finite number"),
+        ("1" * 21, "an integer of 21 digits"),
+        ("1" * 5000, "an integer of 5000 digits"),
+        ("[" * 51 + "]" * 51, "more than 50 deep"),
+        ('{"a":' * 51 + "1" + "}" * 51, "more than 50 deep"),
+        ("[" * 100_000 + "]" * 100_000, "deep"),
+        (r'"\ud800"', "surrogates"),
+        ("{", "Expecting"),
+        ("", "Expecting value"),
+    ],
+)
+def test_json_that_says_two_things_or_none_is_refused(text, says):
+    with pytest.raises(ValueError, match=says):
+        files.parsed(text.encode())
+
+
+def test_other_json_is_what_the_standard_library_reads():
+    for value in ({"a": [1, -2.5, 1e-300, None, True, "\u00e9\U0001d53e"], "": {}}, [[]] * 40, 2**63, "\ud83d\ude00"):
+        text = json.dumps(value)
+        assert files.parsed(text.encode()) == json.loads(text)
+    assert files.parsed(("[" * 50 + "]" * 50).encode())

@@ -34,26 +34,27 @@ def test_commit_is_that_of_tracked_code_only(tmp_path, monkeypatch):
         identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
         return subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True)
 
+    source_code = provenance.source_code.__wrapped__  # asked anew each time
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").write_text("")
     monkeypatch.setattr(provenance, "__file__", str(package / "provenance.py"))
-    assert provenance.source_code() == (None, None)  # no repository
+    assert source_code() == (None, None)  # no repository
     git("init", "-q")
     (tmp_path / "other.txt").write_text("a")
     git("add", "other.txt")
     git("commit", "-qm", "other")
-    assert provenance.source_code() == (None, None)  # somebody else's repository
+    assert source_code() == (None, None)  # somebody else's repository
     git("add", ".")
     git("commit", "-qm", "package")
     head = git("rev-parse", "HEAD").stdout.strip()
-    assert provenance.source_code() == (head, False)
+    assert source_code() == (head, False)
     (tmp_path / "other.txt").write_text("b")
-    assert provenance.source_code() == (head, False)  # not the package's code
+    assert source_code() == (head, False)  # not the package's code
     (package / "new.py").write_text("")
-    assert provenance.source_code() == (head, True)
+    assert source_code() == (head, True)
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
-    assert provenance.source_code() == (head, True)
+    assert source_code() == (head, True)
 
 
 def test_provenance_is_complete_and_names_no_machine(tmp_path):

@@ -1,6 +1,8 @@
 """A run with a folder: what it keeps, refuses and resumes. Kills by real signals are in tests/test_kill.py."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,10 +63,14 @@ def test_a_checkpoint_that_does_not_say_what_trained_it_leaves_that_open(tmp_pat
     settings = runner(None, iterations=3).settings()
     trained = Training(runs.get("ring8", {**SETTINGS, "iterations": 3}), seeds=(0,), device="cpu")
     trained.advance(3)
-    checkpoint.save(tmp_path, 3, trained.state() | {"curves": torch.zeros(0, 1, 5)}, settings, {"threads": 1})
+    checkpoint.save(
+        tmp_path, 3, trained.state() | {"curves": torch.zeros(0, 1, 5, dtype=torch.float64)}, settings, {"threads": 1}
+    )
     run = runner(tmp_path, resume=True, iterations=6)
     list(run.reports())
-    assert run.trained_by[0] == {"from": 0, "to": 3, "commit": None, "dirty": None, "threads": 1, "torch": None}
+    said = {"from": 0, "to": 3, "threads": 1}
+    unknown = ("commit", "dirty", "torch", "data_sha256", "pretrained_sha256")
+    assert run.trained_by[0] == said | dict.fromkeys(unknown)
     assert run.trained_by[1]["commit"] == provenance.source_code()[0]
 
 
@@ -150,6 +156,97 @@ def test_a_finished_run_gives_its_folder_back_to_other_processes(tmp_path):
     assert "trains in" in refused.stderr
     list(done.reports())
     assert subprocess.run(command, stdin=subprocess.DEVNULL).returncode == 0
+
+
+def tree(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def gone(folder):
+    shutil.rmtree(folder)
+
+
+def renamed(folder):
+    folder.rename(folder.with_name("elsewhere"))
+
+
+def replaced(folder):
+    renamed(folder)
+    list(runner(folder, iterations=3).reports())  # another run, under that name
+
+
+@pytest.mark.parametrize("kept", [False, True])  # snapshots
+@pytest.mark.parametrize("moment", ["report", "end", "interruption", "before the first iteration"])
+@pytest.mark.parametrize("how", [gone, renamed, replaced])
+def test_a_folder_that_goes_away_under_a_run_ends_it_and_is_not_made_again(tmp_path, how, moment, kept):
+    folder = tmp_path / "run"
+    training = Training(runs.get("ring8", SETTINGS), device="cpu")
+    run = Runner(training, folder, save_every=3, snapshots=folder / "snapshots" if kept else None)
+    first = run.reports()
+    if moment != "before the first iteration":
+        next(first)
+        next(first)
+    if moment == "end":
+        next(first)
+    how(folder)
+    before = tree(tmp_path)
+    if moment == "interruption":
+        iterate = training._iterate
+        training._iterate = lambda: (os.kill(os.getpid(), signal.SIGTERM), iterate())[1]
+    with pytest.raises(CheckpointError, match=f"{folder} was deleted, renamed or replaced .*give it its name back"):
+        list(first)
+    assert tree(tmp_path) == before
+    assert folder.exists() == (how is replaced)
+    if how is renamed and moment != "before the first iteration":
+        (tmp_path / "elsewhere").rename(folder)
+        again = runner(folder, resume=True)
+        assert again.training.iteration == {"report": 6, "interruption": 6, "end": 9}[moment]
+
+
+def test_a_run_that_was_left_saves_only_while_nobody_else_has_its_folder(tmp_path):
+    run = runner(tmp_path, save_every=100)
+    next(reports := run.reports())
+    reports.close()  # the loop over them was left
+    command = [sys.executable, "-c", TRAIN, str(tmp_path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert any(line == b"3\n" for line in process.stdout)
+    with pytest.raises(CheckpointError, match=r"trains in .*: let it end or stop it"):
+        run.save()
+    process.kill()
+    process.communicate()
+    run.save()
+    assert checkpoint.newest(tmp_path)[0].iteration == 3
+    resumed = [*command[:2], TRAIN.replace("sys.argv[1])", "sys.argv[1], resume=True)"), str(tmp_path)]
+    assert subprocess.run(resumed, stdin=subprocess.DEVNULL).returncode == 0
+
+
+def test_a_full_disk_and_a_kill_do_not_stop_a_run_for_good(tmp_path, monkeypatch):
+    """As long as what was left half written fills the disk, nothing else fits."""
+    list(runner(tmp_path, iterations=3).reports())
+    (tmp_path / "snapshots" / "seed-0").mkdir(parents=True)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = [
+        tmp_path / f".checkpoint-000000006.{dead.pid}-0123abcd.tmp",  # as versions before this one call it
+        tmp_path / f".checkpoint-000000006.safetensors.{dead.pid}-0123abcd.tmp",
+        tmp_path / f".checkpoint-000000006.safetensors.{os.getppid()}-0123abcd.tmp",  # the number is used again
+        tmp_path / "snapshots" / "seed-0" / f".iteration-000000012.safetensors.{dead.pid}-0123abcd.tmp",
+    ]
+    strangers = [tmp_path / ".notes.tmp", tmp_path / f".ring8.json.{os.getppid()}-0123abcd.tmp"]
+    for path in (*left, *strangers):
+        path.write_bytes(b"half")
+    fsync = os.fsync
+
+    def full(descriptor):
+        if any(path.exists() for path in left):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    training = Training(runs.get("ring8", {**SETTINGS, "iterations": 6}), device="cpu")
+    list(Runner(training, tmp_path, resume=True, snapshots=tmp_path / "snapshots").reports())
+    assert checkpoint.newest(tmp_path)[0].iteration == 6
+    assert all(path.exists() for path in strangers)
 
 
 def test_resuming_with_other_settings_is_refused_and_lists_them(tmp_path):

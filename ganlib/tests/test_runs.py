@@ -197,7 +197,7 @@ def test_stage_2_goes_on_from_the_generator_that_stage_1_saved(faces, tmp_path):
 
     with pytest.raises(ValueError, match="set pretrained to a checkpoint"):
         runs.networks(runs.get("tfd-stage2", small), 0, images)
-    with pytest.raises(ValueError, match=r"another generator.*hidden1\.weight"):
+    with pytest.raises(ValueError, match=r"stage 1's generator.*hidden1\.weight"):
         runs.networks(runs.get("tfd-stage2", {"width": 50, "units": 4, "pretrained": str(saved)}), 0, images)
     with pytest.raises(checkpoint.CheckpointError, match=r"none\.safetensors"):
         runs.networks(runs.get("tfd-stage2", {"pretrained": str(tmp_path / "none.safetensors")}), 0, images)

@@ -109,6 +109,7 @@ def test_each_training_is_the_published_one_but_for_what_it_is_called_after():
         ({"longer": 1}, "longer is 1"),
         ({"samples": 3}, "samples 3"),
         ({"rate_left": 1.0}, "rate_left is 1.0"),
+        ({"rate_left": 5e-324, "iterations": 12}, "rate_left is 5e-324"),
         ({"data": "cifar10"}, "data is 'cifar10'"),
         ({"run": "mnist-paper-alternating"}, "the changes are to one like mnist-paper"),
         ({"run": "dcgan-mnist"}, "the changes are to one like mnist-paper"),

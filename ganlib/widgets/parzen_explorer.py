@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 
 import traitlets
 
+from ganlib.files import read_json
 from ganlib.widgets.base import Finite, Widget
 
 SWEEP = Path(__file__).parent / "assets" / "parzen-sweep.json"
@@ -79,7 +79,10 @@ class ParzenExplorer(Widget):
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"no {path.name}: make one with python -m ganlib sweep FOLDER --out {path.name}")
-    return json.loads(path.read_text())
+    try:
+        return read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is no sweep ({error}); give a result of python -m ganlib sweep") from None
 
 
 def _check(sweep: Any) -> None:
