@@ -146,16 +146,16 @@ def test_the_threshold_is_the_quantile_of_the_closest_distance():
     [
         (lambda: birthday_test(torch.zeros(9, 2), 1, 0), "batch is 1"),
         (lambda: birthday_test(torch.zeros(9, 2), 10, 0), r"batch is 10 and samples \(9, 2\)"),
-        (lambda: birthday_test(torch.zeros(9), 3, 0), r"samples \(9,\)"),
+        (lambda: birthday_test(torch.zeros(9), 3, 0), r"samples is \(9,\)"),
         (lambda: birthday_test(torch.zeros(9, 2), 3, -1.0), "threshold is -1"),
         (lambda: birthday_test(torch.zeros(9, 2), 3, math.nan), "threshold is nan"),
-        (lambda: birthday_test(torch.zeros(9, 2), 3, 0, pairs=-1), "pairs -1"),
+        (lambda: birthday_test(torch.zeros(9, 2), 3, 0, pairs=-1), "pairs is -1"),
         (lambda: birthday_test(torch.full((9, 2), math.nan), 3, 0), "not finite"),
         (lambda: birthday.calibrate_threshold(torch.zeros(9, 2), 3, 1.0), "share is 1"),
-        (lambda: birthday.calibrate_threshold(torch.zeros(9, 2), 3, shuffles=0), "shuffles 0"),
+        (lambda: birthday.calibrate_threshold(torch.zeros(9, 2), 3, shuffles=0), "shuffles is 0"),
         (lambda: birthday.duplicate_probability(1, 10), "batch is 1"),
         (lambda: birthday.support_size(1.5, 10), "share is 1.5"),
-        (lambda: birthday.wilson_interval(3, 2), "3 hits in 2"),
+        (lambda: birthday.wilson_interval(3, 2), "hits is 3; it must be from 0 to 2"),
     ],
 )
 def test_bad_input_is_refused_by_name(call, says):
