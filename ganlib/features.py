@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ganlib import limits, tensors
 from ganlib.nets.classifier import DigitClassifier
 from ganlib.sampling import evaluating
 
@@ -42,6 +43,7 @@ def digit_classifier(folder: str | Path = ASSETS) -> DigitClassifier:
     FeaturesError
         If a file is missing or damaged, the hash differs, or the weights are not a `DigitClassifier`'s.
     """
+    limits.kind("folder", folder, (str, Path))
     weights, result = Path(folder) / WEIGHTS, Path(folder) / RESULT
     try:
         content, described = weights.read_bytes(), json.loads(result.read_text(encoding="utf-8"))
@@ -61,12 +63,13 @@ def digit_classifier(folder: str | Path = ASSETS) -> DigitClassifier:
 
 def classifier_from(content: bytes, name: str = "the file") -> DigitClassifier:
     """A classifier from the bytes of a safetensors file, as `classifier_file` gives; errors as `digit_classifier`."""
+    limits.kind("content", content, bytes)
     try:
-        tensors = safetensors.torch.load(content)
-        net = DigitClassifier(len(tensors["conv1.weight"]), len(tensors["hidden.weight"]))
-        net.load_state_dict(tensors)  # copies, so half precision becomes the net's float32
+        stored = safetensors.torch.load(content)
+        net = DigitClassifier(len(stored["conv1.weight"]), len(stored["hidden.weight"]))
+        net.load_state_dict(stored)  # copies, so half precision becomes the net's float32
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        raise FeaturesError(f"{name}: holds no weights of a digit classifier ({error})") from None
+        raise FeaturesError(f"{name}: the content holds no weights of a digit classifier ({error})") from None
     if not all(weight.isfinite().all() for weight in net.parameters()):
         raise FeaturesError(f"{name}: a weight is not finite")
     return net.eval().requires_grad_(False)
@@ -74,6 +77,7 @@ def classifier_from(content: bytes, name: str = "the file") -> DigitClassifier:
 
 def classifier_file(net: DigitClassifier) -> bytes:
     """The weights in half precision as the bytes of a safetensors file; the same weights give the same bytes."""
+    limits.kind("net", net, DigitClassifier)
     return safetensors.torch.save({name: weight.half().cpu() for name, weight in net.state_dict().items()})
 
 
@@ -82,7 +86,8 @@ def digit_features(images: Tensor, net: DigitClassifier | None = None, *, batch:
 
     Parameters
     ----------
-    images : (n, 784) or (n, 1, 28, 28) float in [0, 1], n >= 1; on any device, where the computation runs.
+    images : (n, 784) or (n, 1, 28, 28) in [0, 1], n >= 1; on any device, where the computation runs. Integers would
+        be 0..255 as a rule, so they are refused.
     net : a classifier instead of the committed one, which is then not moved; it must be on the images' device.
     batch : images at once, >= 1; changes memory, not the features beyond rounding.
 
@@ -93,8 +98,8 @@ def digit_features(images: Tensor, net: DigitClassifier | None = None, *, batch:
 
     Raises
     ------
-    ValueError
-        If the images have another shape, leave [0, 1] or are not finite, or there are none.
+    TypeError, ValueError
+        If the images are no floats, have another shape, leave [0, 1] or are not finite, or there are none.
     FeaturesError
         As `digit_classifier`.
 
@@ -103,22 +108,25 @@ def digit_features(images: Tensor, net: DigitClassifier | None = None, *, batch:
     >>> digit_features(torch.zeros(3, 784)).shape
     torch.Size([3, 64])
     """
-    net = _ready(images, net, batch)
+    net, batch = _ready(images, net), limits.check("batch", batch)
     with evaluating(net):
         return torch.cat([net.features(part.float()) for part in images.split(batch)])
 
 
 def digit_classes(images: Tensor, net: DigitClassifier | None = None, *, batch: int = 1000) -> Tensor:
     """The digit that the classifier sees in each image, (n,) int64; arguments and errors as `digit_features`."""
-    net = _ready(images, net, batch)
+    net, batch = _ready(images, net), limits.check("batch", batch)
     with evaluating(net):
         return torch.cat([net(part.float()).argmax(1) for part in images.split(batch)])
 
 
-def _ready(images: Tensor, net: DigitClassifier | None, batch: int) -> DigitClassifier:
-    if batch < 1 or not len(images):
-        raise ValueError(f"there are {len(images)} images and batch is {batch}; give at least 1 of each")
-    # Written so that an image that is not a number is refused too.
-    if not (images.is_floating_point() and images.min() >= 0 and images.max() <= 1):
+def _ready(images: Tensor, net: DigitClassifier | None) -> DigitClassifier:
+    found = tensors.real("images", images, rank=2)
+    if not images.is_floating_point() or found.min() < 0 or found.max() > 1:
         raise ValueError(f"images are {images.dtype} and must be finite floats in [0, 1]: scale them, see to_unit")
-    return digit_classifier().to(images.device) if net is None else net
+    if net is None:
+        return digit_classifier().to(images.device)
+    limits.kind("net", net, DigitClassifier)
+    if tensors.device_of(net) != images.device:
+        raise ValueError(f"images are on {images.device}, the net on {tensors.device_of(net)}: put both on one device")
+    return net

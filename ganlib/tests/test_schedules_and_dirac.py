@@ -24,7 +24,12 @@ def test_paper_schedule_is_the_published_one():
 
 @pytest.mark.parametrize(
     ("settings", "says"),
-    [({"lr": 0}, "lr 0"), ({"decay": 0.5}, "decay 0.5"), ({"momentum": (0.5, 1.0)}, "1.0"), ({"ramp_epochs": 0}, "0")],
+    [
+        ({"lr": 0}, "lr is 0"),
+        ({"decay": 0.5}, "decay is 0.5"),
+        ({"momentum": (0.5, 1.0)}, "1.0"),
+        ({"ramp_epochs": 0}, "0"),
+    ],
 )
 def test_impossible_schedules_are_refused(settings, says):
     with pytest.raises(ValueError, match=says):
