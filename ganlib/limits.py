@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
@@ -72,6 +72,8 @@ def check(name: str, value: Any, least: int = 1, most: int = SIZE) -> int:
     Traceback (most recent call last):
     ValueError: k is 11; it must be from 1 to 10
     """
+    if type(value) is int and least <= value <= most:  # first and fast: minibatches ask it too
+        return value
     if isinstance(value, bool) or not isinstance(value, INTEGRAL):
         raise TypeError(f"{name} is {shown(value)}; give a whole number, of type int")
     if problem := outside(name, int(value), least, most):
@@ -123,7 +125,7 @@ def real(name: str, value: Any, within: str = "(-inf, inf)") -> float:
     return number
 
 
-def one_of(name: str, value: Any, choices: Iterable[str]) -> None:
+def one_of(name: str, value: Any, choices: Collection[str]) -> None:
     """Refuse what is none of the choices: ValueError, naming it and them.
 
     Examples
@@ -132,8 +134,7 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> None:
     Traceback (most recent call last):
     ValueError: law is 'cauchy'; there are uniform, normal
     """
-    choices = tuple(choices)
-    if not isinstance(value, str) or value not in choices:  # asked first: a list cannot be looked up
+    if not isinstance(value, str) or value not in choices:  # a list cannot be looked up
         raise ValueError(f"{name} is {shown(value)}; there are {', '.join(choices)}")
 
 

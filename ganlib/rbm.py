@@ -66,12 +66,12 @@ class RBM(nn.Module):
 
     def hidden_probabilities(self, v: Tensor) -> Tensor:
         """p(h = 1 | v), (m, hidden), for v (m, visible)."""
-        tensors.fits("v", v, self.weight, len(self.visible_bias))
+        tensors.fits("v", v, self.weight, ..., len(self.visible_bias))
         return affine(v, self.weight.t(), self.hidden_bias).sigmoid_()
 
     def visible_probabilities(self, h: Tensor) -> Tensor:
         """p(v = 1 | h), (m, visible), for h (m, hidden)."""
-        tensors.fits("h", h, self.weight, len(self.hidden_bias))
+        tensors.fits("h", h, self.weight, ..., len(self.hidden_bias))
         return affine(h, self.weight, self.visible_bias).sigmoid_()
 
     def gibbs(self, v: Tensor, steps: int, rng: torch.Generator) -> Tensor:
@@ -81,7 +81,7 @@ class RBM(nn.Module):
         """
         steps = limits.check("steps", steps, 0)
         tensors.drawing(1, rng, self.weight.device)
-        tensors.fits("v", v, self.weight, len(self.visible_bias))
+        tensors.fits("v", v, self.weight, ..., len(self.visible_bias))
         for _ in range(steps):
             h = _draw(self.hidden_probabilities(v), rng)
             v = _draw(self.visible_probabilities(h), rng)
@@ -97,6 +97,7 @@ class RBM(nn.Module):
 
         The gradient of the mean log-likelihood is the statistics of the data less those of the model's own samples.
         """
+        tensors.fits("v", v, self.weight, len(self.visible_bias))
         h = self.hidden_probabilities(v)
         return affine(v.t(), h.t(), None) / len(v), v.mean(0), h.mean(0)
 

@@ -42,7 +42,8 @@ def real(name: str, x: Any, *, rank: int = 1, finite: bool = True) -> Tensor:
     found: Tensor = x.detach()
     if found.dtype not in (torch.float32, torch.float64):
         found = found.float() if found.is_floating_point() else double(found)
-    if finite and not found.isfinite().all():
+    # In one pass, without a tensor of booleans: not-a-number is an extreme too.
+    if finite and not all(math.isfinite(extreme) for extreme in torch.aminmax(found)):
         raise ValueError(f"{name} holds values that are not finite; a diverged generator cannot be scored")
     return found
 
@@ -87,7 +88,8 @@ def unit(largest: float, dtype: torch.dtype = torch.float64) -> float:
 def fits(name: str, x: Any, weight: Any, *shape: Any) -> None:
     """Refuse a net's input that is not of m rows of a shape, in the weight's number format and on its device.
 
-    Compared on the host alone. Without a shape any (m, ...) will do. Under autocast the number formats may differ.
+    Compared on the host alone. Without a shape any (m, ...) will do; one that begins with ... may have any axes in
+    front of its last, or none, as a single latent has. Under autocast the number formats may differ.
 
     Raises
     ------
@@ -98,8 +100,9 @@ def fits(name: str, x: Any, weight: Any, *shape: Any) -> None:
     """
     if not isinstance(x, Tensor) or x.layout != torch.strided:
         raise TypeError(f"{name} is {limits.shown(x)}; give a dense torch tensor")
-    if x.ndim < 2 or (shape and x.shape[1:] != shape):
-        raise ValueError(f"{name} is {tuple(x.shape)}; the net takes (m, {', '.join(map(str, shape)) or '...'})")
+    if x.shape[-1:] != shape[1:] if shape[:1] == (...,) else x.ndim < 2 or (shape and x.shape[1:] != shape):
+        wanted = ", ".join("..." if each is ... else str(each) for each in shape) or "..."
+        raise ValueError(f"{name} is {tuple(x.shape)}; the net takes ({'' if shape[:1] == (...,) else 'm, '}{wanted})")
     if x.device != weight.device:
         raise ValueError(f"{name} is on {x.device}, the net on {weight.device}; move one of them with .to(device)")
     if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
@@ -109,7 +112,8 @@ def fits(name: str, x: Any, weight: Any, *shape: Any) -> None:
 def drawing(m: Any, rng: Any, device: torch.device | None = None) -> None:
     """Refuse a minibatch of m drawn with rng where m is no count, or rng no generator, or not one of the device."""
     limits.check("m", m)
-    generator("rng", rng)
+    if not isinstance(rng, torch.Generator):
+        generator("rng", rng)
     if device is not None and rng.device.type != device.type:
         raise ValueError(f"rng is on {rng.device}, the data on {device}; give torch.Generator({str(device)!r})")
 

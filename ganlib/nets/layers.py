@@ -207,6 +207,6 @@ class Maxout(nn.Module):
         self.affine = Affine(inputs, units * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        tensors.fits("x", x, self.affine.weight, self.affine.in_features)
+        tensors.fits("x", x, self.affine.weight, ..., self.affine.in_features)
         pieces: Tensor = self.affine(x).unflatten(-1, (self.pieces, -1))
         return pieces.amax(-2)

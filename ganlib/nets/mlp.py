@@ -59,11 +59,11 @@ class MLP(nn.Module):
         for inputs, outputs in pairwise(sizes):
             layers += [Affine(inputs, outputs), ACTIVATIONS[activation]()]
         self.layers = nn.Sequential(*layers[:-1])
+        self.inputs = sizes[0]
         self.squeeze = sizes[-1] == 1 if squeeze is None else squeeze
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (m, sizes[0]) to (m, sizes[-1]), or to (m,) for one squeezed output."""
-        first = self.layers[0]
-        tensors.fits("x", x, first.weight, first.in_features)
+        tensors.fits("x", x, self.layers[0].weight, ..., self.inputs)
         y: Tensor = self.layers(x)
         return y.squeeze(-1) if self.squeeze else y

@@ -96,7 +96,7 @@ class PaperGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (m, latent_dim) to images (m, outputs), in (0, 1) for sigmoid outputs."""
-        tensors.fits("z", z, self.hidden1.weight, self.latent_dim)
+        tensors.fits("z", z, self.hidden1.weight, ..., self.latent_dim)
         h = self.second(self.hidden2(functional.relu(self.hidden1(z))))
         return self.last(self.output(h))
 
@@ -125,7 +125,7 @@ class StackedGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (m, latent_dim) to images (m, outputs) of the generator behind."""
-        tensors.fits("z", z, self.hidden1.weight, self.latent_dim)
+        tensors.fits("z", z, self.hidden1.weight, ..., self.latent_dim)
         h = torch.sigmoid(self.hidden2(functional.relu(self.hidden1(z))))
         x: Tensor = self.back(h)
         return x
