@@ -187,6 +187,7 @@ def _trouble(call: Call, name: str, value: Any, expected: Any, poisoned: bool) -
     try:
         with warnings.catch_warnings(), guarded():
             warnings.simplefilter("ignore", UserWarning)
+            warnings.filterwarnings("ignore", module="matplotlib")  # that a plot's limits are far apart
             found = flattened(call(**{name: value}))
     except REFUSALS as error:
         return _refusal(error, name, value)
