@@ -63,13 +63,14 @@ def sweep(
         If shapes differ, a set is empty or not finite, kernels lie outside [0, 1], or a sigma is not positive.
     """
     limits.kind("kernels", kernels, Mapping, "of tensors by name")
-    limits.kind("sigmas", sigmas, Sequence)
+    if not kernels:
+        raise ValueError("kernels is empty; give at least one set of them")
     examples = limits.check("examples", examples, 0)
     seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
     for name, centres in kernels.items():
         tensors.real(f"kernels {name!r}", centres, rank=2)
         for which, images in (("valid", valid), ("test", test)):
-            checked(which, centres, images, tuple(sigmas))
+            checked(which, centres, images, sigmas)
     sigmas = tuple(map(float, sigmas))
     papers = [i for i, sigma in enumerate(sigmas) if any(math.isclose(sigma, each) for each in PAPER_SIGMAS)]
     for name, centres in kernels.items():

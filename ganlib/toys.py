@@ -90,7 +90,11 @@ class Mixture:
         centres = self.centres.cpu().double().numpy()
         with np.errstate(over="ignore"):  # infinitely far: density 0
             squared = ((points[..., None, :] - centres) ** 2).sum(-1)
-            kernel = np.exp(-squared / (2 * self.std**2)) / (2 * math.pi * self.std**2) ** (self.dim / 2)
+            log_norm = self.dim / 2 * math.log(2 * math.pi * self.std**2)
+            if abs(log_norm) < 700:
+                kernel = np.exp(-squared / (2 * self.std**2)) / (2 * math.pi * self.std**2) ** (self.dim / 2)
+            else:  # the norm of many dimensions is no float; a density may be one, else it is 0 or infinite
+                kernel = np.exp(-squared / (2 * self.std**2) - log_norm)
         return np.asarray(kernel @ self.probabilities.cpu().double().numpy())
 
     def to(self, device: torch.device | str) -> Mixture:

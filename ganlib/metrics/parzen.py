@@ -105,7 +105,7 @@ def log_likelihoods(samples: Tensor, points: Tensor, sigmas: Sequence[float]) ->
     ----------
     samples : (n, ...), the kernels' centres.
     points : (t, ...), same trailing shape and device.
-    sigmas : widths > 0, in the units of the data.
+    sigmas : widths in (0, 1e300], in the units of the data.
 
     Returns
     -------
@@ -243,6 +243,7 @@ def checked(
 ) -> tuple[Tensor, Tensor, tuple[float, ...]]:
     """Samples and points, which are called ``name``, as matrices, and the widths; errors as `log_likelihoods`."""
     samples, points = tensors.points(**{"samples": samples, name: points})
+    sigmas = sigmas.tolist() if hasattr(sigmas, "tolist") else sigmas  # an array's or a tensor's
     limits.kind("sigmas", sigmas, (tuple, list))
     if not sigmas:
         raise ValueError(f"sigmas is {sigmas}; give at least one positive width")

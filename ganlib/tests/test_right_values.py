@@ -266,3 +266,21 @@ def test_the_density_keeps_the_shape_of_its_points():
     assert plane.density(np.zeros(2)).shape == ()
     assert one.density([0.0]).tolist() == pytest.approx([1 / math.sqrt(2 * math.pi)])
     assert one.density([1e308]).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(("dim", "std"), [(1, 0.5), (2, 1e-30), (40, 1e-12), (400, 0.01), (400, 10.0)])
+def test_the_density_is_the_normal_laws_in_any_dimension(dim, std):
+    law = toys.gaussian((0.0,) * dim, std)
+    r = math.sqrt(2 * dim * max(0.0, -math.log(std * math.sqrt(2 * math.pi))))  # where it is about 1
+    at = np.zeros((2, dim))
+    at[1, 0] = r * std
+    log = -0.5 * np.array([0.0, r * r]) - dim * math.log(std * math.sqrt(2 * math.pi))
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(law.density(at), np.exp(log), rtol=1e-6 * max(1.0, r * r))
+
+
+def test_widths_may_be_an_array():
+    x = points(4, 2)
+    expected = log_likelihoods(x, x, [0.5, 1.0])
+    assert torch.equal(log_likelihoods(x, x, np.array([0.5, 1.0])), expected)
+    assert torch.equal(log_likelihoods(x, x, torch.tensor([0.5, 1.0])), expected)
