@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from ganlib import limits, players, randomness
-from ganlib.losses import discriminator_loss, generator_loss
+from ganlib.losses import REDUCTIONS, discriminator_loss, generator_loss
 from ganlib.randomness import Randomness
 from ganlib.watch import Watch
 
@@ -69,9 +69,10 @@ class Game:
 
     Raises
     ------
-    ValueError
-        If k or m is out of range, the loss or the reduction is unknown, or an optimiser does not hold exactly its own
-        net's parameters (`ganlib.players.check_optimiser`).
+    TypeError, ValueError
+        If a player is no module, a source has no ``minibatch``, an optimiser is none of torch's or does not hold
+        exactly its own net's parameters (`ganlib.players.check_optimiser`), k or m is out of range, or the loss or the
+        reduction is unknown.
     """
 
     generator: nn.Module
@@ -88,8 +89,13 @@ class Game:
     def __post_init__(self) -> None:
         limits.check("k", self.k, most=limits.STEPS)
         limits.check("m", self.m)
-        if self.reduction not in ("sum", "mean"):
-            raise ValueError(f"reduction is {self.reduction!r}; use 'sum' (-V as printed) or 'mean' (the factor 1/2)")
+        limits.one_of("reduction", self.reduction, REDUCTIONS)
+        for name in ("generator", "discriminator"):
+            limits.kind(name, getattr(self, name), nn.Module)
+        for name in ("data", "latent"):
+            if not callable(getattr(getattr(self, name), "minibatch", None)):
+                says = f"{name} is {limits.shown(getattr(self, name))}"
+                raise TypeError(f"{says}; give a source of minibatches, such as ganlib.data.load() or Latent(100)")
         self.d_loss: Callable[[Tensor, Tensor], Tensor] = partial(discriminator_loss, reduction=self.reduction)
         self.g_loss = generator_loss(self.loss)
         if _batch_axis(self.discriminator):
@@ -171,7 +177,7 @@ def algorithm1(
     generator, discriminator : G maps latents (m, dim) to data; D maps data to logits (m,). On one device.
     data, latent : where minibatches of x ~ p_data and z ~ p_z come from, on the networks' device.
     d_optimiser, g_optimiser : torch optimisers over the two networks' parameters, each over exactly its own net's.
-    iterations : generator steps to make; each follows ``k`` discriminator steps.
+    iterations : generator steps to make, 1 to 10^15; each follows ``k`` discriminator steps.
     k, m : discriminator steps per iteration, minibatch size.
     loss : the generator's, "non-saturating" (as in the paper's experiments) or "minimax" (as Algorithm 1 prints it).
     reduction : factor 1/2 in D's loss or not, see `ganlib.losses.discriminator_loss`.
@@ -187,17 +193,19 @@ def algorithm1(
 
     Raises
     ------
-    ValueError
-        At once, if a count or the seed is out of range, the loss is unknown, an optimiser does not hold exactly its own
-        net's parameters or the networks are on different devices. When the first report is asked for, before the first
-        step, if D's logits are not one a sample, D ends in a sigmoid, or G's output has another shape or range than the
-        data (`ganlib.players.check_minibatch`).
+    TypeError, ValueError
+        At once, if a count or the seed is out of range, or as `Game`, or the networks are on different devices. When
+        the first report is asked for, before the first step, if D's logits are not one a sample, D ends in a sigmoid,
+        or G's output has another shape or range than the data (`ganlib.players.check_minibatch`).
     FloatingPointError
         At the report after D's or G's loss stopped being finite; the message names the iterations it lies between.
     """
     for name, count in {"iterations": iterations, "every": every}.items():
         limits.check(name, count, most=limits.STEPS)
-    limits.check("seed", seed, *limits.TORCH_SEEDS)
+    seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
+    limits.flag("progress", progress)
+    if schedule is not None:
+        limits.kind("schedule", schedule, Callable, "or None")
     game = Game(generator, discriminator, data, latent, d_optimiser, g_optimiser, k, m, loss, reduction)
     device = next(discriminator.parameters()).device
     if next(generator.parameters()).device != device:

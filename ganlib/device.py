@@ -35,7 +35,7 @@ def pick_device(choice: str | torch.device | None = None, *, report: bool = True
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If ``choice`` is not a device name, or names a device this machine or this build of torch lacks.
 
     Examples
@@ -43,6 +43,8 @@ def pick_device(choice: str | torch.device | None = None, *, report: bool = True
     >>> pick_device("cpu", report=False)
     device(type='cpu')
     """
+    if choice is not None:
+        limits.kind("device", choice, (str, torch.device))
     choice = choice or asked_for()
     device = _automatic() if choice is None else _explicit(choice)
     if report and str(device) not in _reported:

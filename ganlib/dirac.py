@@ -12,10 +12,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ganlib import limits
+
+LONGEST = 10**8  # path: it is kept whole
+
 
 def slope(t: float) -> float:
     """f'(t) = sigmoid(-t), for f(t) = -log(1 + exp(-t)); in (0, 1)."""
-    return 1 / (1 + math.exp(t)) if t < 500 else math.exp(-t)
+    return _slope(limits.real("t", t))
 
 
 def trajectory(
@@ -30,10 +34,11 @@ def trajectory(
 
     Parameters
     ----------
-    steps : updates of each player.
-    lr : step size of both.
+    steps : updates of each player, 1 to 10^8.
+    lr : step size of both, > 0.
     gamma : weight of the R1 penalty (gamma / 2) psi^2, the squared gradient of D's logit at the data point; 0 for none.
     alternating : G moves second and sees D's new psi, as in Algorithm 1; otherwise both move from the same point.
+    start : theta and psi at first, finite.
 
     Returns
     -------
@@ -43,7 +48,8 @@ def trajectory(
     Raises
     ------
     ValueError
-        If ``steps`` is below 1, ``lr`` not positive or ``gamma`` negative.
+        If ``steps`` is below 1, ``lr`` not positive, ``gamma`` negative, ``start`` no pair of finite numbers, or the
+        path leaves the floats.
 
     Notes
     -----
@@ -55,13 +61,23 @@ def trajectory(
     >>> round(float(np.hypot(*trajectory()[-1])), 2)
     3.1
     """
-    if steps < 1 or not lr > 0 or gamma < 0:
-        raise ValueError(f"steps {steps}, lr {lr}, gamma {gamma}: need steps >= 1, lr > 0, gamma >= 0")
+    limits.check("steps", steps, most=LONGEST)
+    lr, gamma = limits.real("lr", lr, "(0, inf)"), limits.real("gamma", gamma, "[0, inf)")
+    limits.flag("alternating", alternating)
+    if not isinstance(start, tuple | list | np.ndarray) or np.ndim(start[:0]) != 1 or len(start) != 2:
+        raise ValueError(f"start is {limits.shown(start)}; give theta and psi, two numbers")
+    theta, psi = (limits.real("start", each) for each in start)
     path = np.empty((steps + 1, 2))
-    path[0] = theta, psi = start
+    path[0] = theta, psi
     for i in range(1, steps + 1):
-        new_psi = psi + lr * (slope(theta * psi) * theta - gamma * psi)
+        new_psi = psi + lr * (_slope(theta * psi) * theta - gamma * psi)
         seen = new_psi if alternating else psi
-        theta, psi = theta - lr * slope(theta * seen) * seen, new_psi
+        theta, psi = theta - lr * _slope(theta * seen) * seen, new_psi
         path[i] = theta, psi
+        if not (math.isfinite(theta) and math.isfinite(psi)):
+            raise ValueError(f"lr {lr} and gamma {gamma}: the path leaves the floats at step {i}; give a smaller lr")
     return path
+
+
+def _slope(t: float) -> float:
+    return 1 / (1 + math.exp(t)) if t < 500 else math.exp(-t)

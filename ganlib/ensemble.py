@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from ganlib import limits, tensors
 from ganlib.algorithm1 import Source
 
 
@@ -19,6 +20,11 @@ class Ensemble(nn.Module):
     ----------
     nets : at least one; they differ in their weights only. Theirs are copied.
     dtype : compute in this type, with the weights kept as they are; None for the weights' own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no net, they are no modules of one architecture, or ``dtype`` is no floating type.
 
     Notes
     -----
@@ -36,8 +42,16 @@ class Ensemble(nn.Module):
 
     def __init__(self, nets: Sequence[nn.Module], dtype: torch.dtype | None = None) -> None:
         super().__init__()
+        limits.kind("nets", nets, Sequence)
         if not nets:
-            raise ValueError("an ensemble needs at least one net")
+            raise ValueError(f"nets is {nets!r}; an ensemble needs at least one net")
+        for net in nets:
+            limits.kind("each of the nets", net, nn.Module)
+        shapes = [{name: tensor.shape for name, tensor in net.state_dict().items()} for net in nets]
+        if any(each != shapes[0] for each in shapes):
+            raise ValueError("nets have weights of different names or shapes; give nets of one architecture")
+        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise TypeError(f"dtype is {limits.shown(dtype)}; give a floating type, such as torch.bfloat16, or None")
         parameters, buffers = stack_module_state(list(nets))
         self.size, self.dtype = len(nets), dtype
         self.per_sample = getattr(nets[0], "per_sample", False)
@@ -56,6 +70,10 @@ class Ensemble(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map batches (S, m, ...), one a net, to the nets' outputs."""
+        if not isinstance(x, Tensor) or x.layout != torch.strided:
+            raise TypeError(f"x is {limits.shown(x)}; give a dense torch tensor")
+        if x.ndim < 2 or len(x) != self.size:
+            raise ValueError(f"x is {tuple(x.shape)}; {self.size} nets take ({self.size}, m, ...), each its own batch")
         parameters: dict[str, Tensor] = dict(self.members.named_parameters())
         if self.dtype is not None:
             x = x.to(self.dtype)
@@ -76,7 +94,8 @@ class Ensemble(nn.Module):
         return self
 
     def member(self, index: int) -> nn.Module:
-        """A copy of one net, to use by itself."""
+        """A copy of one net, to use by itself; the first is 0."""
+        limits.check("index", index, 0, self.size - 1)
         parameters = {name: p[index].detach().clone() for name, p in self.members.named_parameters()}
         buffers = {name: b[index].clone() for name, b in self.members.named_buffers()}
         return _with_tensors(copy.deepcopy(self.members), parameters, buffers)
@@ -86,9 +105,16 @@ class ManySeeds:
     """A source that draws a minibatch for every seed from that seed's generator: (S, m, ...)."""
 
     def __init__(self, source: Source) -> None:
+        if not callable(getattr(source, "minibatch", None)):
+            raise TypeError(f"source is {limits.shown(source)}; give a source of minibatches, such as Latent(100)")
         self.source = source
 
     def minibatch(self, m: int, rngs: Sequence[torch.Generator]) -> Tensor:
+        limits.kind("rngs", rngs, (list, tuple))
+        for rng in rngs:
+            tensors.generator("each of the rngs", rng)
+        if not rngs:
+            raise ValueError("rngs is empty; give one generator a seed")
         return torch.stack([self.source.minibatch(m, rng) for rng in rngs])
 
 

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ganlib import limits, tensors
 from ganlib.checkpoint import CheckpointError
 from ganlib.files import read_json
 from ganlib.nets.classifier import DigitClassifier
@@ -44,6 +45,7 @@ def digit_classifier(folder: str | Path = ASSETS) -> DigitClassifier:
     FeaturesError
         If a file is missing or damaged, the hash differs, or the weights are not a `DigitClassifier`'s.
     """
+    limits.kind("folder", folder, (str, Path))
     weights, result = Path(folder) / WEIGHTS, Path(folder) / RESULT
     try:
         content = weights.read_bytes()
@@ -65,20 +67,22 @@ def digit_classifier(folder: str | Path = ASSETS) -> DigitClassifier:
 
 def classifier_from(content: bytes, name: str = "the file") -> DigitClassifier:
     """A classifier from the bytes of a safetensors file, as `classifier_file` gives; errors as `digit_classifier`."""
+    limits.kind("content", content, bytes)
     try:
-        tensors = safetensors.torch.load(content)
-        sizes = [tensors[layer].shape[0] for layer in ("conv1.weight", "hidden.weight")]
-        net = filled(lambda: DigitClassifier(*sizes), tensors, Path(name), "a digit classifier")
+        stored = safetensors.torch.load(content)
+        sizes = [stored[layer].shape[0] for layer in ("conv1.weight", "hidden.weight")]
+        net = filled(lambda: DigitClassifier(*sizes), stored, Path(name), "a digit classifier")
     except CheckpointError as error:
         raise FeaturesError(str(error)) from None
     except (SafetensorError, KeyError, IndexError) as error:
-        raise FeaturesError(f"{name}: holds no weights of a digit classifier ({error})") from None
+        raise FeaturesError(f"{name}: the content holds no weights of a digit classifier ({error})") from None
     assert isinstance(net, DigitClassifier)
     return net.eval().requires_grad_(False)
 
 
 def classifier_file(net: DigitClassifier) -> bytes:
     """The weights in half precision as the bytes of a safetensors file; the same weights give the same bytes."""
+    limits.kind("net", net, DigitClassifier)
     return safetensors.torch.save({name: weight.half().cpu() for name, weight in net.state_dict().items()})
 
 
@@ -87,7 +91,8 @@ def digit_features(images: Tensor, net: DigitClassifier | None = None, *, batch:
 
     Parameters
     ----------
-    images : (n, 784) or (n, 1, 28, 28) float in [0, 1], n >= 1; on any device, where the computation runs.
+    images : (n, 784) or (n, 1, 28, 28) in [0, 1], n >= 1; on any device, where the computation runs. Integers would
+        be 0..255 as a rule, so they are refused.
     net : a classifier instead of the committed one, which is then not moved; it must be on the images' device.
     batch : images at once, >= 1; changes memory, not the features beyond rounding.
 
@@ -98,8 +103,8 @@ def digit_features(images: Tensor, net: DigitClassifier | None = None, *, batch:
 
     Raises
     ------
-    ValueError
-        If the images have another shape, leave [0, 1] or are not finite, or there are none.
+    TypeError, ValueError
+        If the images are no floats, have another shape, leave [0, 1] or are not finite, or there are none.
     FeaturesError
         As `digit_classifier`.
 
@@ -108,22 +113,25 @@ def digit_features(images: Tensor, net: DigitClassifier | None = None, *, batch:
     >>> digit_features(torch.zeros(3, 784)).shape
     torch.Size([3, 64])
     """
-    net = _ready(images, net, batch)
+    net, batch = _ready(images, net), limits.check("batch", batch)
     with evaluating(net):
         return torch.cat([net.features(part.float()) for part in images.split(batch)])
 
 
 def digit_classes(images: Tensor, net: DigitClassifier | None = None, *, batch: int = 1000) -> Tensor:
     """The digit that the classifier sees in each image, (n,) int64; arguments and errors as `digit_features`."""
-    net = _ready(images, net, batch)
+    net, batch = _ready(images, net), limits.check("batch", batch)
     with evaluating(net):
         return torch.cat([net(part.float()).argmax(1) for part in images.split(batch)])
 
 
-def _ready(images: Tensor, net: DigitClassifier | None, batch: int) -> DigitClassifier:
-    if batch < 1 or not len(images):
-        raise ValueError(f"there are {len(images)} images and batch is {batch}; give at least 1 of each")
-    # Written so that an image that is not a number is refused too.
-    if not (images.is_floating_point() and images.min() >= 0 and images.max() <= 1):
+def _ready(images: Tensor, net: DigitClassifier | None) -> DigitClassifier:
+    found = tensors.real("images", images, rank=2)
+    if not images.is_floating_point() or found.min() < 0 or found.max() > 1:
         raise ValueError(f"images are {images.dtype} and must be finite floats in [0, 1]: scale them, see to_unit")
-    return digit_classifier().to(images.device) if net is None else net
+    if net is None:
+        return digit_classifier().to(images.device)
+    limits.kind("net", net, DigitClassifier)
+    if tensors.device_of(net) != images.device:
+        raise ValueError(f"images are on {images.device}, the net on {tensors.device_of(net)}: put both on one device")
+    return net

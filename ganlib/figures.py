@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ganlib import arrays, limits, tensors
 from ganlib.algorithm1 import Report
 from ganlib.metrics.parzen import ParzenResult
 
@@ -81,8 +82,23 @@ def figure1(
     p_data, p_g : (n,) densities on it.
     d : (n,) D(x) in [0, 1].
     z, g_of_z : (a,) latents and their images; z is spread over the width of the plot.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``axis`` is none of matplotlib's, or the arrays are not 1-D numbers of these lengths; only D and the
+        densities may be nan, where there is nothing to draw.
     """
-    x, z, g_of_z = (np.asarray(v, dtype=float) for v in (x, z, g_of_z))
+    limits.kind("axis", axis, Axes)
+    x, z, g_of_z = arrays.floats("x", x), arrays.floats("z", z), arrays.floats("g_of_z", g_of_z)
+    p_data, p_g, d = (
+        arrays.floats(name, each, finite=False) for name, each in (("p_data", p_data), ("p_g", p_g), ("d", d))
+    )
+    for name, each in (("p_data", p_data), ("p_g", p_g), ("d", d)):
+        if each.shape != x.shape or each.ndim != 1:
+            raise ValueError(f"{name} is {each.shape}, x {x.shape}; give both (n,)")
+    if g_of_z.shape != z.shape or z.ndim != 1:
+        raise ValueError(f"g_of_z is {g_of_z.shape}, z {z.shape}; give both (a,)")
     axis.plot(x, p_data, label=r"$p_\mathrm{data}$", **DATA)
     axis.plot(x, p_g, label=r"$p_g$", **MODEL)
     axis.plot(x, d, label=r"$D$", **CRITIC)
@@ -105,13 +121,17 @@ def image_grid(images: Tensor, columns: int = 10, title: str = "", axis: Axes | 
     Parameters
     ----------
     images : (n, 784), (n, 1, H, W) or (n, 3, H, W); values are mapped from [min, max] of the whole set to [0, 1].
-    columns : images a row.
+    columns : images a row, 1 to 10,000.
+    axis : where to draw; None for a new figure.
 
     Raises
     ------
-    ValueError
-        If the images are of none of these shapes.
+    TypeError, ValueError
+        If the images are of none of these shapes, not finite, or ``columns`` is out of range.
     """
+    limits.check("columns", columns, most=limits.SEEDS)
+    if axis is not None:
+        limits.kind("axis", axis, Axes)
     tiles = as_tiles(images)
     n, height, width = tiles.shape[:3]
     rows = -(-n // columns)
@@ -141,9 +161,12 @@ def samples_with_neighbours(samples: Tensor, neighbours: Tensor, columns: int = 
 
     Raises
     ------
-    ValueError
-        If the numbers do not fit ``columns``.
+    TypeError, ValueError
+        If the numbers do not fit ``columns``, or as `image_grid`.
     """
+    limits.check("columns", columns, most=limits.SEEDS)
+    as_tiles(samples, "samples")
+    as_tiles(neighbours, "neighbours")
     if len(samples) != columns * len(neighbours):
         raise ValueError(
             f"{len(samples)} samples in rows of {columns} with {len(neighbours)} neighbours; need {columns} a row and "
@@ -172,11 +195,16 @@ def training_curves(reports: Sequence[Report], equilibrium: float | None = None)
 
     Raises
     ------
-    ValueError
-        If there are no reports.
+    TypeError, ValueError
+        If there are no reports, or ``equilibrium`` is no finite number.
     """
+    limits.kind("reports", reports, Sequence)
     if not reports:
         raise ValueError("there are no reports to draw; train at least one reporting interval")
+    for report in reports:
+        limits.kind("each of the reports", report, Report)
+    if equilibrium is not None:
+        equilibrium = limits.real("equilibrium", equilibrium)
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3))
     at = [r.iteration for r in reports]
     left.plot(at, [r.d_loss for r in reports], label="D's loss")
@@ -195,6 +223,9 @@ def training_curves(reports: Sequence[Report], equilibrium: float | None = None)
 
 def sigma_sweep(results: Mapping[str, ParzenResult]) -> Figure:
     """Validation log-likelihood against the Parzen width, one curve for each set of kernels, the best width marked."""
+    limits.kind("results", results, Mapping, "of ParzenResults by name")
+    for result in results.values():
+        limits.kind("each of the results", result, ParzenResult)
     figure, axis = plt.subplots(figsize=(6.4, 3.6))
     for name, result in results.items():
         (line,) = axis.plot(result.sigmas, result.sweep, label=name, marker=".")
@@ -206,21 +237,36 @@ def sigma_sweep(results: Mapping[str, ParzenResult]) -> Figure:
 
 
 def scatter(axis: Axes, samples: Tensor, data: Tensor | None = None, title: str = "", limit: float = 1.5) -> None:
-    """Draw 2-D samples (n, 2), over data points where given, in a square of half-width ``limit``."""
-    if data is not None:
-        x, y = data.detach().cpu().numpy().T
+    """Draw 2-D samples (n, 2), over data points where given, in a square of half-width ``limit`` > 0."""
+    limits.kind("axis", axis, Axes)
+    limit = limits.real("limit", limit, limits.POSITIVE32)
+    fakes, reals = _plane("samples", samples), None if data is None else _plane("data", data)
+    if reals is not None:
+        x, y = reals.T
         axis.scatter(x, y, s=6, color="0.6", marker="s", linewidths=0, label="data")
-    x, y = samples.detach().cpu().numpy().T
+    x, y = fakes.T
     axis.scatter(x, y, s=5, color=GREEN, alpha=0.6, linewidths=0, label="samples")
     axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=[], yticks=[], title=title)
 
 
-def as_tiles(images: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Images as an array (n, H, W, channels) in [0, 1]; see `image_grid` for the shapes accepted."""
+def _plane(name: str, points: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+    found = tensors.real(name, points, rank=2)
+    if found.shape[1:] != (2,):
+        raise ValueError(f"{name} is {tuple(found.shape)}; give points in the plane, (n, 2)")
+    return found.cpu().double().numpy()
+
+
+def as_tiles(images: Tensor, name: str = "images") -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Images as an array (n, H, W, channels) in [0, 1]; see `image_grid` for the shapes and errors.
+
+    ``name`` is what a message calls them.
+    """
+    images = tensors.real(name, images, rank=2)
     if images.ndim == 2 and images.shape[1] == 784:
         images = images.unflatten(1, (1, 28, 28))
     if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(f"images are {tuple(images.shape)}; they must be (n, 784), (n, 1, H, W) or (n, 3, H, W)")
+        raise ValueError(f"{name} are {tuple(images.shape)}; they must be (n, 784), (n, 1, H, W) or (n, 3, H, W)")
+    (images,), _ = tensors.scaled(images)  # the difference of two large numbers may be infinite
     low, high = images.min(), images.max()
     scaled = (images - low) / (high - low).clamp(min=1e-12)
-    return scaled.detach().permute(0, 2, 3, 1).cpu().double().numpy()
+    return scaled.permute(0, 2, 3, 1).cpu().double().numpy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,9 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ganlib import limits
+from ganlib import limits, tensors
+from ganlib.device import pick_device
 
 OWN_IMAGES = 'Your own images: see "Your own images" in the book\'s chapter DCGAN (book/dcgan.md)'
+# Of places in an index; uint8 would be read as booleans.
+PLACES = (torch.int64, torch.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +27,8 @@ class Images:
     ----------
     name, split, source : what it is and where it came from, for titles and provenance.
     pixels : (N, C, H, W) uint8.
-    labels : (N,) int64.
-    low, high : range that the uint8 levels 0..255 are scaled to when images are handed out.
+    labels : (N,) integers, on the pixels' device.
+    low, high : range that the uint8 levels 0..255 are scaled to when images are handed out, in [-1e30, 1e30].
     flat : hand images out as (m, C*H*W) instead of (m, C, H, W).
     size : side that images are resized to (bilinear) when they are handed out, or None to leave them.
     norm : None, or global contrast normalisation: each image's mean is subtracted and the rest scaled to this
@@ -34,10 +36,8 @@ class Images:
 
     Raises
     ------
-    TypeError
-        If pixels or labels are no tensors, or a size is no integer.
-    ValueError
-        If they are not of those types and shapes (labels of any integers), or a range, size or norm is impossible.
+    TypeError, ValueError
+        If pixels or labels are not of those types and shapes, or a range, size or norm is impossible.
 
     Examples
     --------
@@ -61,29 +61,60 @@ class Images:
     norm: float | None = None
 
     def __post_init__(self) -> None:
-        for name, tensor in (("pixels", self.pixels), ("labels", self.labels)):
-            if not isinstance(tensor, Tensor):
-                raise TypeError(f"{name} is a {type(tensor).__name__}; it must be a torch.Tensor")
-        if self.pixels.ndim != 4 or self.pixels.dtype != torch.uint8 or self.pixels.numel() == 0:
+        for name in ("pixels", "labels"):
+            limits.kind(name, getattr(self, name), Tensor, "torch.from_numpy(array)")
+        if self.pixels.ndim != 4 or self.pixels.dtype != torch.uint8 or not self.pixels.numel():
             raise ValueError(f"pixels is {self.pixels.dtype} {tuple(self.pixels.shape)}; it must be uint8 (N, C, H, W)")
-        if self.labels.is_floating_point() or self.labels.is_complex() or self.labels.dtype == torch.bool:
-            raise ValueError(f"labels is {self.labels.dtype}; it must be of integers, 0s if there are no classes")
         if self.labels.shape != self.pixels.shape[:1]:
-            raise ValueError(f"{tuple(self.labels.shape)} labels for {len(self.pixels)} images; give one for each")
-        if not -math.inf < self.low < self.high < math.inf:
-            raise ValueError(f"range [{self.low}, {self.high}] is empty or endless; low must be below high")
+            says = f"{tuple(self.labels.shape)} labels for {len(self.pixels)} images"
+            raise ValueError(f"{says}; give labels and pixels of one number")
+        if self.labels.is_floating_point() or self.labels.is_complex() or self.labels.dtype == torch.bool:
+            raise TypeError(f"labels is {self.labels.dtype}; give integers, 0s if there are no classes: labels.long()")
+        for name in ("pixels", "labels"):
+            if (each := getattr(self, name)).layout != torch.strided or each.device.type == "meta":
+                raise ValueError(f"{name} is {each.layout} on {each.device}; give a dense tensor that has values")
+        if self.labels.device != self.pixels.device:
+            raise ValueError(f"labels are on {self.labels.device}, pixels on {self.pixels.device}: put both on one")
+        for name in ("low", "high"):
+            object.__setattr__(self, name, limits.real(name, getattr(self, name), limits.FLOAT32))
+        limits.flag("flat", self.flat)
+        if not self.low < self.high:
+            raise ValueError(f"range [{self.low:g}, {self.high:g}] is empty; low must be below high")
         if self.size is not None:
-            if type(self.size) is not int:
-                raise TypeError(f"size is {self.size!r}; it must be an integer")
-            limits.check("size", self.size, most=2**16)
-        if self.norm is not None and not 0 < self.norm < math.inf:
-            raise ValueError(f"norm is {self.norm}; images are scaled to a positive, finite Euclidean norm")
+            limits.check("size", self.size, most=limits.SIDE)
+        if self.norm is not None:  # the Euclidean norm that images are scaled to
+            object.__setattr__(self, "norm", limits.real("norm", self.norm, limits.POSITIVE32))
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def floats(self, index: Tensor | slice = slice(None)) -> Tensor:
-        """Images as float32 in [low, high] or of norm ``norm``, flattened if ``flat``; all of them by default."""
+        """Images as float32 in [low, high] or of norm ``norm``, flattened if ``flat``; all of them by default.
+
+        Parameters
+        ----------
+        index : a slice, or a 1-D tensor of places (integers from 0) or of N booleans.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is neither, or a place is out of range.
+        """
+        limits.kind("index", index, (slice, Tensor))
+        if isinstance(index, slice):
+            for end in (index.start, index.stop, index.step):
+                if end is not None:
+                    limits.check("index", end, 1 if end is index.step else -limits.SIZE)
+        elif index.dtype == torch.bool:
+            if index.shape != self.labels.shape:
+                raise ValueError(f"index is {tuple(index.shape)} booleans for {len(self)} images; give one for each")
+        elif index.ndim != 1 or index.dtype not in PLACES or index.is_sparse or index.is_meta:
+            raise TypeError(f"index is {index.dtype} {tuple(index.shape)}; give 1-D int64, or a slice")
+        elif index.numel() and not 0 <= index.min() <= index.max() < len(self):
+            raise ValueError(f"index leaves 0 to {len(self) - 1}, the places of the {len(self)} images")
+        return self._floats(index)
+
+    def _floats(self, index: Tensor | slice) -> Tensor:
         images = self.pixels[index].float()
         if self.size is not None:
             smaller = self.size < max(self.pixels.shape[2:])  # without antialiasing, a smaller image skips pixels
@@ -104,8 +135,9 @@ class Images:
 
     def minibatch(self, m: int, rng: torch.Generator) -> Tensor:
         """Draw m images independently, with replacement: samples of p_data as Algorithm 1 asks."""
+        tensors.drawing(m, rng, self.pixels.device)
         index = torch.randint(len(self), (m,), generator=rng, device=self.pixels.device)
-        return self.floats(index)
+        return self._floats(index)  # no look at the index, which would wait for the device
 
     def scaled(self, low: float, high: float) -> Images:
         """The same images handed out in [low, high], e.g. (-1, 1) for a Tanh generator; undoes `normalised`."""
@@ -125,12 +157,14 @@ class Images:
 
     def first(self, n: int) -> Images:
         """The first n images: balanced over the classes for the embedded digits."""
-        if not 1 <= n <= len(self):
+        limits.kind("n", n, (int, np.integer), "how many images")
+        if isinstance(n, bool) or not 1 <= n <= len(self):
             raise ValueError(f"asked for the first {limits.shown(n)} of {len(self)} images; give 1 to {len(self)}")
         return replace(self, pixels=self.pixels[:n], labels=self.labels[:n])
 
     def to(self, device: torch.device | str) -> Images:
         """The same images, stored on ``device``."""
+        device = pick_device(device, report=False)
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     @property

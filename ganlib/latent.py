@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganlib import limits
+from ganlib import limits, tensors
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,9 @@ class Latent:
 
     Raises
     ------
-    ValueError
-        If ``dim`` is not positive or is beyond any memory, ``law`` is unknown or ``low`` is not below ``high``.
+    TypeError, ValueError
+        If ``dim`` is no integer from 1 to what no memory holds, ``law`` is unknown, or ``low`` and ``high`` are not
+        numbers in [-1e30, 1e30] with ``low`` below ``high``.
 
     Examples
     --------
@@ -40,13 +41,15 @@ class Latent:
 
     def __post_init__(self) -> None:
         limits.check("latent dim", self.dim)
-        if self.law not in ("uniform", "normal"):
-            raise ValueError(f"latent law is {self.law!r}; use 'uniform' or 'normal'")
+        limits.one_of("latent law", self.law, ("uniform", "normal"))
+        for name in ("low", "high"):
+            limits.real(name, getattr(self, name), limits.FLOAT32)
         if not self.low < self.high:
             raise ValueError(f"latent bounds ({self.low}, {self.high}) are empty; low must be below high")
 
     def minibatch(self, m: int, rng: torch.Generator) -> Tensor:
         """Draw (m, dim) float32 on the generator's device."""
+        tensors.drawing(m, rng)
         if self.law == "normal":
             return torch.randn(m, self.dim, generator=rng, device=rng.device)
         return torch.rand(m, self.dim, generator=rng, device=rng.device) * (self.high - self.low) + self.low

@@ -1,9 +1,21 @@
-"""Ranges of counts and seeds. Beyond them torch and Python answer with tracebacks or not at all, so they come first."""
+"""What a call may be given: counts, numbers, names. Beyond, torch and Python answer with tracebacks or not at all.
+
+`ganlib.arrays` and `ganlib.tensors` ask the same of what holds many numbers.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
+from numbers import Integral, Real
+from typing import Any
+
+INTEGRAL: Any = Integral  # for mypy, to which an int is none
+REAL: Any = Real
 # Of numbers of images, units, rows: no memory holds more, and products of a few of them still fit 64 bits.
 SIZE = 10**14
+# Of a side in pixels, and of what convolutions count.
+SIDE = 2**16
 # Of iterations and what counts them: curves keep them in float64, exact up to 2^53.
 STEPS = 10**15
 # Of seeds trained at once and of repeated trainings or draws: each is a net or a job in memory.
@@ -13,6 +25,9 @@ THREADS = 1024
 # Of the command line's and the studies' seeds; torch takes twice as many, and negative ones.
 SEED = 2**62 - 1
 TORCH_SEEDS = (-(2**63), 2**64 - 1)
+# Of numbers that float32 tensors are scaled, shifted or spread by: squares of most of them are still float32.
+FLOAT32 = "[-1e30, 1e30]"
+POSITIVE32 = "[1e-30, 1e30]"
 
 
 def shown(value: object) -> str:
@@ -27,20 +42,27 @@ def shown(value: object) -> str:
         return f"an integer of {value.bit_length()} bits"
     if isinstance(value, str) and len(value) > 60:
         return f"{value[:30] + '...'!r} ({len(value)} characters)"
-    text = repr(value)
-    return text if len(text) <= 300 else f"{text[:300]}..."
+    if getattr(value, "shape", ()) and hasattr(value, "dtype"):  # an array or a tensor
+        return f"a {type(value).__name__} of {value.dtype} {tuple(getattr(value, 'shape', ()))}"
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # a list of integers that Python refuses to print
+        text = type(value).__name__
+    return text if len(text) <= 200 else f"{text[:60]}... (a {type(value).__name__})"
 
 
-def check(name: str, value: int, least: int = 1, most: int = SIZE) -> None:
-    """Refuse a number outside least..most.
+def check(name: str, value: Any, least: int = 1, most: int = SIZE) -> int:
+    """A whole number within least..most, as an int.
 
     Parameters
     ----------
-    name, value : of the number.
+    name, value : of the number, an int or one of numpy's.
     least, most : its range, both ends included.
 
     Raises
     ------
+    TypeError
+        Naming the value, if it is no integer: 2.0 and True are none.
     ValueError
         Naming the value and the range.
 
@@ -50,8 +72,13 @@ def check(name: str, value: int, least: int = 1, most: int = SIZE) -> None:
     Traceback (most recent call last):
     ValueError: k is 11; it must be from 1 to 10
     """
-    if problem := outside(name, value, least, most):
+    if type(value) is int and least <= value <= most:  # first and fast: minibatches ask it too
+        return value
+    if isinstance(value, bool) or not isinstance(value, INTEGRAL):
+        raise TypeError(f"{name} is {shown(value)}; give a whole number, of type int")
+    if problem := outside(name, int(value), least, most):
         raise ValueError(problem)
+    return int(value)  # torch takes numpy's in some places only
 
 
 def outside(name: str, value: int, least: int = 1, most: int = SIZE) -> str:
@@ -59,3 +86,73 @@ def outside(name: str, value: int, least: int = 1, most: int = SIZE) -> str:
     if value < least:
         return f"{name} is {shown(value)}; it must be at least {least}"
     return f"{name} is {shown(value)}; it must be from {least} to {most}" if value > most else ""
+
+
+def real(name: str, value: Any, within: str = "(-inf, inf)") -> float:
+    """A finite number of an interval, as a float.
+
+    Parameters
+    ----------
+    name, value : of the number, an int, a float or one of numpy's.
+    within : the interval as it is printed; a round bracket leaves its end out.
+
+    Raises
+    ------
+    TypeError
+        Naming the value, if it is no number.
+    ValueError
+        Naming the value and the interval, if it is not finite or lies outside.
+
+    Examples
+    --------
+    >>> real("share", 1, "(0, 1]")
+    1.0
+    >>> real("lr", 0, "(0, inf)")
+    Traceback (most recent call last):
+    ValueError: lr is 0; it must be a finite number in (0, inf)
+    """
+    if isinstance(value, bool) or not isinstance(value, REAL):
+        raise TypeError(f"{name} is {shown(value)}; give a number, of type float or int")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf
+    least, most = map(float, within[1:-1].split(","))
+    above = number > least if within[0] == "(" else number >= least
+    below = number < most if within[-1] == ")" else number <= most
+    if not (above and below and math.isfinite(number)):
+        raise ValueError(f"{name} is {shown(value)}; it must be a finite number in {within}")
+    return number
+
+
+def one_of(name: str, value: Any, choices: Collection[str]) -> None:
+    """Refuse what is none of the choices: ValueError, naming it and them.
+
+    Examples
+    --------
+    >>> one_of("law", "cauchy", ("uniform", "normal"))
+    Traceback (most recent call last):
+    ValueError: law is 'cauchy'; there are uniform, normal
+    """
+    if not isinstance(value, str) or value not in choices:  # a list cannot be looked up
+        raise ValueError(f"{name} is {shown(value)}; there are {', '.join(choices)}")
+
+
+def flag(name: str, value: Any) -> None:
+    """Refuse what is neither True nor False: TypeError, naming it. The text "no" would count as True."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {shown(value)}; give True or False")
+
+
+def kind(name: str, value: Any, wanted: Any, remedy: str = "") -> None:
+    """Refuse what is not of the type wanted, or of none of these: TypeError, naming both.
+
+    Examples
+    --------
+    >>> kind("rng", 0, dict)
+    Traceback (most recent call last):
+    TypeError: rng is 0; give a dict
+    """
+    if not isinstance(value, wanted):
+        names = " or ".join(each.__name__ for each in (wanted if isinstance(wanted, tuple) else (wanted,)))
+        raise TypeError(f"{name} is {shown(value)}; give a {names}{remedy and f': {remedy}'}")

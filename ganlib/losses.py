@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from ganlib import limits
+
 GeneratorLoss = Callable[[Tensor], Tensor]
+REDUCTIONS = ("sum", "mean")
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, reduction: str = "sum") -> Tensor:
@@ -40,9 +44,11 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, reduction: str 
     >>> [round(discriminator_loss(zero, zero, r).item(), 4) for r in ("sum", "mean")]
     [1.3863, 0.6931]
     """
-    if reduction not in ("sum", "mean"):
-        raise ValueError(f"reduction is {reduction!r}; use 'sum' (-V as printed) or 'mean' (the factor 1/2)")
-    loss = softplus(-_one_a_sample(real_logits)).mean(-1) + softplus(_one_a_sample(fake_logits)).mean(-1)
+    limits.one_of("reduction", reduction, REDUCTIONS)
+    real, fake = _one_a_sample(real_logits, "real_logits"), _one_a_sample(fake_logits, "fake_logits")
+    if real.device != fake.device:
+        raise ValueError(f"real_logits are on {real.device}, fake_logits on {fake.device}: put both on one device")
+    loss = softplus(-real).mean(-1) + softplus(fake).mean(-1)
     return loss / 2 if reduction == "mean" else loss
 
 
@@ -99,17 +105,17 @@ def generator_loss(name: str) -> GeneratorLoss:
     ValueError
         If there is no such loss; the message lists those there are.
     """
-    try:
-        return GENERATOR_LOSSES[name]
-    except KeyError:
-        raise ValueError(f"no generator loss {name!r}; there are {', '.join(GENERATOR_LOSSES)}") from None
+    limits.one_of("the generator's loss", name, GENERATOR_LOSSES)
+    return GENERATOR_LOSSES[name]
 
 
-def _one_a_sample(logits: Tensor) -> Tensor:
+def _one_a_sample(logits: Tensor, name: str = "fake_logits") -> Tensor:
     """The logits, if they are (m,): (m, 1) would be m losses, whose sum is m times the mean that is meant."""
+    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.layout != torch.strided:
+        raise TypeError(f"{name} is {limits.shown(logits)}; logits are a dense torch tensor of floats, (m,)")
     if logits.ndim != 1 or not len(logits):
         raise ValueError(
-            f"logits have shape {tuple(logits.shape)}; a loss takes one a sample, (m,): give D one output unit, and "
+            f"{name} have shape {tuple(logits.shape)}; a loss takes one a sample, (m,): give D one output unit, and "
             "flatten its output"
         )
     return logits

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ganlib import limits
 from ganlib.runs import Run
 from ganlib.schedules import paper_schedule
 
@@ -20,9 +21,20 @@ def build(run: Run, net: nn.Module, lr: float, *, captured: bool = False) -> Opt
 
     Torch's momentum keeps a running sum of gradients and multiplies it by today's learning rate; the original's keeps a
     running sum of steps. They differ by the learning rate's change over the few steps that momentum remembers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of its type, ``lr`` is negative, or the net has no parameter that learns.
     """
+    limits.kind("run", run, Run)
+    limits.kind("net", net, nn.Module)
+    limits.flag("captured", captured)
+    lr = limits.real("lr", lr, "[0, 1e30]")
     parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
     weights = [parameter for name, parameter in net.named_parameters() if name.endswith("weight")]
+    if not parameters:
+        raise ValueError("net has no parameter with requires_grad=True; it cannot learn: unfreeze a layer")
     settings: dict[str, Any] = {"lr": lr, "fused": _has_fused(parameters[0].device)}
     if run.optimiser == "adam":
         settings |= {"betas": (run.beta1, run.beta2), "capturable": captured}
@@ -37,7 +49,12 @@ def build(run: Run, net: nn.Module, lr: float, *, captured: bool = False) -> Opt
 
 
 def schedule(run: Run, *optimisers: Optimizer) -> Callable[[int], None] | None:
-    """The run's learning rate and momentum over time, None where they are constant."""
+    """The run's learning rate and momentum over time, None where they are constant; of D's and G's optimiser."""
+    limits.kind("run", run, Run)
+    if len(optimisers) != 2:
+        raise ValueError(f"there are {len(optimisers)} optimisers; give D's and G's")
+    for optimiser in optimisers:
+        limits.kind("each of the optimisers", optimiser, Optimizer)
     if run.optimiser == "adam" or (run.lr_decay == 1 and run.momentum == run.momentum_final):
         return None
     apply = [
@@ -66,8 +83,19 @@ def limit_norms(weights: Iterable[Tensor], limit: float) -> None:
     """Scale every unit's incoming weights (a row of a matrix) down to Euclidean norm ``limit`` where it is larger.
 
     The original's ``max_col_norm``; its matrices are the transposes of torch's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a weight is no float tensor of two axes or more, or the limit not positive.
     """
+    limit = limits.real("limit", limit, limits.POSITIVE32)
+    if isinstance(weights, Tensor) or not isinstance(weights, Iterable):
+        raise TypeError(f"weights is {limits.shown(weights)}; give a list of tensors")
     for weight in weights:
+        limits.kind("each of the weights", weight, Tensor)
+        if weight.ndim < 2 or not weight.is_floating_point():
+            raise ValueError(f"weights has {limits.shown(weight)}; give floats (..., units, inputs)")
         weight.flatten(0, -2).renorm_(2, 0, limit)  # a view: rows of many seeds are rows as well
 
 

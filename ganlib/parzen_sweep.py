@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlib import data, runs
+from ganlib import data, limits, runs, tensors
 from ganlib.evaluation import VALIDATION_IMAGES, to_unit
 from ganlib.images import Images
 from ganlib.metrics.kmeans import kmeans
-from ganlib.metrics.parzen import PAPER_SIGMAS, end_of_grid, log_likelihoods
+from ganlib.metrics.parzen import PAPER_SIGMAS, checked, end_of_grid, log_likelihoods
 from ganlib.runs import Run
 from ganlib.sampling import sample
 from ganlib.training import Diverged
@@ -44,10 +44,10 @@ def sweep(
 
     Parameters
     ----------
-    kernels : by name, (n, ...) float in [0, 1], the kernels' centres.
-    valid, test : (v, ...) and (t, ...) float, of the kernels' trailing shape and device.
+    kernels : by name, (n, ...) in [0, 1], the kernels' centres.
+    valid, test : (v, ...) and (t, ...), of the kernels' trailing shape and device.
     sigmas : widths > 0, in the units of the data.
-    examples : kernels of each set that are kept as pictures, rounded to 256 grey levels; drawn with ``seed``.
+    examples : kernels of each set that are kept as pictures, rounded to 256 grey levels, >= 0; drawn with ``seed``.
 
     Returns
     -------
@@ -59,13 +59,22 @@ def sweep(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If shapes differ, a set is empty or not finite, kernels lie outside [0, 1], or a sigma is not positive.
     """
-    sigmas = tuple(sigmas)
+    limits.kind("kernels", kernels, Mapping, "of tensors by name")
+    if not kernels:
+        raise ValueError("kernels is empty; give at least one set of them")
+    examples = limits.check("examples", examples, 0)
+    seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
+    for name, centres in kernels.items():
+        tensors.real(f"kernels {name!r}", centres, rank=2)
+        for which, images in (("valid", valid), ("test", test)):
+            checked(which, centres, images, sigmas)
+    sigmas = tuple(map(float, sigmas))
     papers = [i for i, sigma in enumerate(sigmas) if any(math.isclose(sigma, each) for each in PAPER_SIGMAS)]
     for name, centres in kernels.items():
-        if not len(centres) or not (centres.min() >= 0 and centres.max() <= 1):
+        if not (centres.min() >= 0 and centres.max() <= 1):
             raise ValueError(f"{name!r} is empty or leaves [0, 1]; give one or more images with pixels in [0, 1]")
     sets = []
     for name, centres in kernels.items():
@@ -74,7 +83,7 @@ def sweep(
         errors = scores.std(1, correction=0) / math.sqrt(len(test))
         rng = torch.Generator().manual_seed(seed)
         pick = torch.randperm(len(centres), generator=rng)[:examples].to(centres.device)
-        pixels = (centres[pick] * 255).round().to(torch.uint8).cpu().numpy().tobytes()
+        pixels = (centres.detach()[pick] * 255).round().to(torch.uint8).cpu().numpy().tobytes()
         sets.append(
             {
                 "name": name,
@@ -123,7 +132,8 @@ def sweep_run(run: Run, generator: torch.nn.Module, n: int = 10_000) -> tuple[di
         If the data are missing.
     """
     check(run)
-    device = next(generator.parameters()).device
+    n = limits.check("n", n)
+    device = tensors.device_of(generator)
     splits = [runs.load_data(run, device, split=split) for split in data.SPLITS]
     used = [each.scaled(0, 1).flattened() for each in splits if isinstance(each, Images)]
     train, valid, test = used
@@ -153,6 +163,7 @@ def sweep_run(run: Run, generator: torch.nn.Module, n: int = 10_000) -> tuple[di
 
 def check(run: Run) -> None:
     """Refuse a run that has no sweep (ValueError)."""
+    limits.kind("run", run, Run)
     if run.channels != 1 or run.preprocessing == "gcn":
         raise ValueError(f"{run.name} has no grey images in [0, 1]; a sweep needs a run such as mnist-paper")
 

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
 
+from ganlib import limits
 from ganlib.images import Images
+from ganlib.sampling import evaluating
 
 if TYPE_CHECKING:
     from ganlib.algorithm1 import Game
@@ -38,9 +40,14 @@ def check_optimiser(name: str, optimiser: Optimizer, net: nn.Module, other: nn.M
 
     Raises
     ------
+    TypeError
+        If it is no optimiser of torch's, or a net no module.
     ValueError
         If it holds tensors of the other net or of none, or lacks a parameter of its own that wants gradients.
     """
+    limits.kind(name, optimiser, Optimizer, "such as torch.optim.Adam(net.parameters())")
+    limits.kind("net", net, nn.Module)
+    limits.kind("other", other, nn.Module)
     whose, others = ("discriminator", "generator") if name == "d_optimiser" else ("generator", "discriminator")
     held = {id(p) for group in optimiser.param_groups for p in group["params"]}
     own = dict(net.named_parameters())
@@ -119,10 +126,15 @@ def check_minibatch(game: Game, z: Tensor, x: Tensor) -> None:
     ValueError
         If D's logits are not one a sample or D ends in a sigmoid; if G's output has another shape than the data, or
         its range leaves part of the data out, or is [-1, 1] for data that fill [0, 1].
+    TypeError
+        If a minibatch is no tensor of floats.
     """
     generator, discriminator = (getattr(net, "_orig_mod", net) for net in (game.generator, game.discriminator))
     axis = getattr(game.discriminator, "batch_axis", 0)  # `_orig_mod`: compiled nets would compile anew for each draw
     with _undisturbed(generator, discriminator):
+        for name, drawn in (("latent", z), ("data", x)):
+            if not isinstance(drawn, Tensor) or not drawn.is_floating_point() or not drawn.numel():
+                raise TypeError(f"{name}.minibatch gave {limits.shown(drawn)}; it must give a torch tensor of floats")
         fake = generator(z)
         check_samples(x, fake)
         for samples in (x, fake):
@@ -185,16 +197,9 @@ def _random(parameter: Tensor, rng: torch.Generator) -> Tensor:
 @contextmanager
 def _undisturbed(*nets: nn.Module) -> Iterator[None]:
     """The nets in evaluation mode, where nothing counts or drops; each layer's mode and random numbers come back."""
-    modes = [(module, module.training) for net in nets for module in net.modules()]
     devices = {p.device for net in nets for p in net.parameters() if p.device.type == "cuda"}
-    try:
-        with torch.random.fork_rng(list(devices)):
-            for net in nets:
-                net.eval()
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with torch.random.fork_rng(list(devices)), evaluating(*nets):
+        yield
 
 
 class _Seen:

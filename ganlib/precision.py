@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from ganlib import limits
+
 POLICIES = ("auto", "fp32", "tf32", "bf16")
 # benchmarks/floor.py measures bf16 against fp32 on the CPU: bf16 is the faster there, by less than twice, and fp32 is
 # what the paper's numbers were made with, so it is asked for and not assumed. CUDA's default awaits its measurement.
@@ -28,8 +30,8 @@ def choose(policy: str, device: torch.device) -> str:
     ValueError
         If there is no such policy or the device lacks the format.
     """
-    if policy not in POLICIES:
-        raise ValueError(f"no precision {policy!r}; there are {', '.join(POLICIES)}")
+    limits.one_of("precision", policy, POLICIES)
+    limits.kind("device", device, torch.device, "torch.device('cpu')")
     if policy == "auto":
         policy = DEFAULTS[device.type]
         return "fp32" if policy == "tf32" and not _has_tf32(device) else policy

@@ -31,8 +31,8 @@ class Randomness:
 
     Raises
     ------
-    ValueError
-        If there is no seed, one is given twice, or one is none of torch's 64-bit seeds.
+    TypeError, ValueError
+        If there is no seed, one is given twice or is none of torch's 64-bit seeds, or rank is not in 0..world - 1.
 
     Examples
     --------
@@ -43,10 +43,13 @@ class Randomness:
     """
 
     def __init__(self, seeds: Sequence[int], device: torch.device, rank: int = 0, world: int = 1) -> None:
+        limits.kind("seeds", seeds, Sequence)
+        seeds = [limits.check("each of the seeds", seed, *limits.TORCH_SEEDS) for seed in seeds]
         if not seeds or len(set(seeds)) != len(seeds):
-            raise ValueError(f"seeds are {list(seeds)}; give at least one, and none twice")
-        for seed in seeds:
-            limits.check("seed", seed, *limits.TORCH_SEEDS)
+            raise ValueError(f"seeds are {seeds}; give at least one, and none twice")
+        limits.kind("device", device, torch.device, "torch.device('cpu')")
+        limits.check("world", world, most=limits.SEEDS)
+        limits.check("rank", rank, 0, world - 1)
         self.device, self.rank, self.world = device, rank, world
         self.parts = 1
         self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
@@ -70,7 +73,15 @@ class Randomness:
         self._restore(self._callers)
 
     def keep_mask(self, shape: torch.Size, keep: float, dtype: torch.dtype, which: int = 0) -> Tensor:
-        """Dropout mask for one seed: 1/keep with probability ``keep``, else 0, over ``shape`` (rows, ...)."""
+        """Dropout mask for one seed: 1/keep with probability ``keep``, else 0, over ``shape`` (rows, ...).
+
+        Parameters
+        ----------
+        shape : of this process's rows, a multiple of the batch's parts.
+        keep : in (0, 1].
+        dtype : of the mask, floating.
+        which : of the seeds, counted from 0.
+        """
         rows, rest = shape[0], shape[1:]
         whole = torch.rand(
             (self.parts, self.world, rows // self.parts, *rest), generator=self.generators[which], device=self.device
@@ -94,6 +105,7 @@ class Randomness:
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take up a `state` of a run with as many seeds on the same kind of device; `check` refuses others first."""
+        limits.kind("state", state, Mapping)
         self.check(state)
         for i, generator in enumerate(self.generators):
             generator.set_state(state[f"seed.{i}"].cpu())

@@ -7,7 +7,6 @@ of the model; persistent contrastive divergence (Tieleman, 2008) takes them from
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlib import checkpoint, limits
+from ganlib import checkpoint, limits, tensors
 from ganlib.checkpoint import CheckpointError
 from ganlib.nets.layers import affine
 from ganlib.training import Diverged
@@ -34,8 +33,8 @@ class RBM(nn.Module):
 
     Raises
     ------
-    ValueError
-        If a number is not positive, or ``means`` has another shape or range.
+    TypeError, ValueError
+        If a number is not positive, ``means`` has another shape or range, or the seed is none of torch's.
 
     Examples
     --------
@@ -50,24 +49,29 @@ class RBM(nn.Module):
 
     def __init__(self, visible: int, hidden: int, means: Tensor | None = None, *, seed: int = 0) -> None:
         super().__init__()
-        if visible < 1 or hidden < 1:
-            raise ValueError(f"visible is {visible} and hidden {hidden}; both must be at least 1")
+        limits.check("visible", visible)
+        limits.check("hidden", hidden)
+        seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
+        if means is not None:
+            means = tensors.real("means", means).float()
+            if means.shape != (visible,) or not (means.min() >= 0 and means.max() <= 1):
+                raise ValueError(f"means has shape {tuple(means.shape)}; it must be ({visible},) in [0, 1]")
         rng = torch.Generator().manual_seed(seed)
         # Buffers: no gradient is ever taken through a chain.
         self.register_buffer("weight", 0.01 * torch.randn(visible, hidden, generator=rng))
         self.register_buffer("visible_bias", torch.zeros(visible))
         self.register_buffer("hidden_bias", torch.zeros(hidden))
         if means is not None:
-            if means.shape != (visible,) or not (means.min() >= 0 and means.max() <= 1):
-                raise ValueError(f"means has shape {tuple(means.shape)}; it must be ({visible},) in [0, 1]")
             self.visible_bias.copy_(torch.logit(means, eps=1e-3))
 
     def hidden_probabilities(self, v: Tensor) -> Tensor:
         """p(h = 1 | v), (m, hidden), for v (m, visible)."""
+        tensors.fits("v", v, self.weight, ..., len(self.visible_bias))
         return affine(v, self.weight.t(), self.hidden_bias).sigmoid_()
 
     def visible_probabilities(self, h: Tensor) -> Tensor:
         """p(v = 1 | h), (m, visible), for h (m, hidden)."""
+        tensors.fits("h", h, self.weight, ..., len(self.hidden_bias))
         return affine(h, self.weight, self.visible_bias).sigmoid_()
 
     def gibbs(self, v: Tensor, steps: int, rng: torch.Generator) -> Tensor:
@@ -75,6 +79,9 @@ class RBM(nn.Module):
 
         ``rng`` is on the machine's device. Chains do not meet.
         """
+        steps = limits.check("steps", steps, 0)
+        tensors.drawing(1, rng, self.weight.device)
+        tensors.fits("v", v, self.weight, ..., len(self.visible_bias))
         for _ in range(steps):
             h = _draw(self.hidden_probabilities(v), rng)
             v = _draw(self.visible_probabilities(h), rng)
@@ -82,6 +89,7 @@ class RBM(nn.Module):
 
     def free_energy(self, v: Tensor) -> Tensor:
         """-log of p(v) Z, (m,), for v (m, visible): the hidden units summed in closed form."""
+        tensors.fits("v", v, self.weight, len(self.visible_bias))
         return -v @ self.visible_bias - functional.softplus(affine(v, self.weight.t(), self.hidden_bias)).sum(1)
 
     def statistics(self, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,6 +97,7 @@ class RBM(nn.Module):
 
         The gradient of the mean log-likelihood is the statistics of the data less those of the model's own samples.
         """
+        tensors.fits("v", v, self.weight, len(self.visible_bias))
         h = self.hidden_probabilities(v)
         return affine(v.t(), h.t(), None) / len(v), v.mean(0), h.mean(0)
 
@@ -105,9 +114,10 @@ def train(
     Parameters
     ----------
     rbm : trained in place.
-    data : (n, visible) of 0 and 1, on its device; uint8, bool or float.
+    data : (n, visible) of 0 and 1, on its device; integers, bool or float.
     iterations, every, m : of updates, between yields, and images an update, >= 1.
     lr : learning rate at first, > 0.
+    seed : of minibatches and moves.
 
     Raises
     ------
@@ -118,9 +128,12 @@ def train(
     """
     for name, number in (("iterations", iterations), ("every", every), ("m", m)):
         limits.check(name, number)
-    limits.check("seed", seed, *limits.TORCH_SEEDS)
-    if not 0 < lr < math.inf:
-        raise ValueError(f"lr is {lr}; a learning rate is positive and finite")
+    seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
+    lr = limits.real("lr", lr, "(0, 1e30]")
+    limits.kind("rbm", rbm, RBM)
+    tensors.real("data", data)
+    if data.device != rbm.weight.device:
+        raise ValueError(f"data is on {data.device}, the machine on {rbm.weight.device}: put both on one device")
     if data.ndim != 2 or not len(data) or data.shape[1] != len(rbm.visible_bias):
         raise ValueError(f"data is {tuple(data.shape)}; the machine needs (n, {len(rbm.visible_bias)}), n >= 1")
     if not ((data == 0) | (data == 1)).all():
@@ -130,6 +143,8 @@ def train(
 
 def file(rbm: RBM, iteration: int) -> bytes:
     """The machine in half precision, as the bytes of a safetensors file that `load` reads; ``iteration``: how far."""
+    limits.kind("rbm", rbm, RBM)
+    iteration = limits.check("iteration", iteration, 0, limits.STEPS)
     half = {name: tensor.half() for name, tensor in rbm.state_dict().items()}
     if not all(tensor.isfinite().all() for tensor in half.values()):
         raise Diverged("a weight of the machine lies beyond half precision's range; train with a lower learning rate")

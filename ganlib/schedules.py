@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from torch.optim import Optimizer
 
+from ganlib import limits
+
 
 def paper_schedule(
     *optimisers: Optimizer,
@@ -24,24 +26,23 @@ def paper_schedule(
 
     Raises
     ------
-    ValueError
-        If a rate is not positive and finite, decay is below 1 or infinite, momentum leaves [0, 1) or a count is below
-        1.
+    TypeError, ValueError
+        If a rate is not positive and finite, decay is below 1, momentum no pair in [0, 1) or a count is below 1.
     """
-    if not (0 < lr < math.inf and 0 < floor < math.inf and 1 <= decay < math.inf):
-        raise ValueError(f"lr {lr}, floor {floor}, decay {decay}: rates positive, decay at least 1, all of them finite")
-    if not all(0 <= value < 1 for value in momentum):
-        raise ValueError(f"momentum is {momentum}; both values must lie in [0, 1)")
-    if ramp_epochs < 1 or iterations_per_epoch < 1:
-        raise ValueError(f"ramp_epochs {ramp_epochs}, iterations_per_epoch {iterations_per_epoch}: at least 1 each")
-    first, last = momentum
+    for optimiser in optimisers:
+        limits.kind("an optimiser", optimiser, Optimizer)
+    lr, floor = limits.real("lr", lr, "(0, inf)"), limits.real("floor", floor, "(0, inf)")
+    decay = limits.real("decay", decay, "[1, inf)")
+    if not isinstance(momentum, tuple | list) or len(momentum) != 2:
+        raise ValueError(f"momentum is {limits.shown(momentum)}; give its first and its last value")
+    first, last = (limits.real("momentum", value, "[0, 1)") for value in momentum)
+    limits.check("ramp_epochs", ramp_epochs, most=limits.STEPS)
+    limits.check("iterations_per_epoch", iterations_per_epoch, most=limits.STEPS)
 
     def apply(done: int) -> None:
         epoch = done // iterations_per_epoch
-        try:
-            rate = max(lr / decay**done, floor)
-        except OverflowError:  # Python's own way to say that decay**done is beyond every float
-            rate = floor
+        # The power may be no float any more; the rate is its floor long before.
+        rate = max(lr / decay**done, floor) if done * math.log(decay) < 700 else floor
         speed = first + (last - first) * min(epoch / max(ramp_epochs - 1, 1), 1.0)
         for optimiser in optimisers:
             for group in optimiser.param_groups:

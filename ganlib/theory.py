@@ -2,7 +2,8 @@
 
 Every function takes a pair of arrays of the same shape. With ``cell=1`` (the default) they are probabilities over a
 finite set; with ``cell`` = the volume of one grid cell they are densities on a uniform grid of any dimension and sums
-become Riemann sums. All results are in nats. The symbolic counterpart is `ganlib.proofs`.
+become Riemann sums. All results are in nats. Of a tensor only the numbers are taken, not its graph. What is no array of
+real numbers is a TypeError. The symbolic counterpart is `ganlib.proofs`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ganlib import arrays, limits
+
 Array = NDArray[np.float64]
 
 LOG2 = float(np.log(2.0))
 LOG4 = float(np.log(4.0))
 # A grid that cuts off more mass than this gives wrong integrals without looking wrong.
 MASS_TOLERANCE = 1e-6
+# Of a density: times its logarithm it must still be a float.
+LARGEST = 1e300
 
 
 def normalise(p: ArrayLike, cell: float = 1.0) -> Array:
@@ -38,11 +43,17 @@ def normalise(p: ArrayLike, cell: float = 1.0) -> Array:
     >>> normalise([1, 1, 2])
     array([0.25, 0.25, 0.5 ])
     """
-    p = _non_negative(p, "p")
-    mass = p.sum() * _positive_cell(cell)
-    if mass == 0:
+    p, cell = _non_negative(p, "p"), _positive_cell(cell)
+    largest = p.max()
+    if largest == 0:
         raise ValueError("p is zero everywhere: there is nothing to normalise; give at least one positive value")
-    scaled: Array = p / mass
+    if not 1e-200 < largest < 1e200:  # the sum of large values may be infinite, that of denormal ones has few digits
+        p = np.ldexp(p, -int(np.frexp(largest)[1]))  # a power of two changes no digit
+    with np.errstate(over="ignore"):
+        mass = p.sum() * cell
+        scaled: Array = p / mass if 1e-290 < mass < 1e290 else p / p.sum() / cell
+    if scaled.max() > LARGEST:
+        raise ValueError(f"cell is {cell}: densities on cells so small leave the floats; choose another unit of length")
     return scaled
 
 
@@ -98,7 +109,7 @@ def optimal_discriminator(p_data: ArrayLike, p_g: ArrayLike, off_support: float 
     Parameters
     ----------
     p_data, p_g : arrays of one shape, >= 0. Only their ratio matters, so they need not be normalised.
-    off_support : what to return where both are zero. There the value function does not see D, so the proposition
+    off_support : number to return where both are zero. There the value function does not see D, so the proposition
         leaves D* open; nan (the default) says so.
 
     Raises
@@ -111,7 +122,10 @@ def optimal_discriminator(p_data: ArrayLike, p_g: ArrayLike, off_support: float 
     >>> optimal_discriminator([0.3, 0.0, 0.0], [0.9, 1.0, 0.0])
     array([0.25, 0.  ,  nan])
     """
-    p_data, p_g = _same_shape(_non_negative(p_data, "p_data"), _non_negative(p_g, "p_g"))
+    p_data, p_g = _same_shape(_non_negative(p_data, "p_data"), _non_negative(p_g, "p_g"), ("p_data", "p_g"))
+    limits.kind("off_support", off_support, (float, int))
+    if max(p_data.max(), p_g.max()) > 1e300:  # their sum would be infinite
+        p_data, p_g = p_data / 4, p_g / 4
     total = p_data + p_g
     return np.where(total > 0, p_data / np.where(total > 0, total, 1.0), off_support)
 
@@ -140,7 +154,7 @@ def value(d: ArrayLike, p_data: ArrayLike, p_g: ArrayLike, cell: float = 1.0) ->
     -1.386294
     """
     p_data, p_g = _pair(p_data, p_g, cell, names=("p_data", "p_g"))
-    d = np.asarray(d, dtype=np.float64)
+    d = arrays.floats("d", d, finite=False)
     if d.shape != p_data.shape:
         raise ValueError(f"d has shape {d.shape}, the densities {p_data.shape}: evaluate D on the same grid")
     seen = (p_data > 0) | (p_g > 0)
@@ -214,12 +228,13 @@ def generator_gradient(
     >>> [round(generator_gradient(normal(0), normal(4), x, loss), 3) for loss in ("minimax", "non-saturating")]
     [0.137, 3.863]
     """
-    if loss not in ("minimax", "non-saturating"):
-        raise ValueError(f"loss is {loss!r}; use 'minimax' or 'non-saturating'")
-    x = np.asarray(x, dtype=np.float64)
-    if x.ndim != 1 or x.size < 3 or not np.allclose(np.diff(x), x[1] - x[0]) or x[1] <= x[0]:
+    limits.one_of("loss", loss, ("minimax", "non-saturating"))
+    x = arrays.floats("x", x)
+    steps = np.diff(x / 2) if x.ndim == 1 else x  # halved: the difference of two floats may be none
+    cell = 2 * float(steps[0]) if x.ndim == 1 and x.size >= 3 else 0.0
+    rounding = 4 * np.finfo(np.float64).eps * np.abs(x).max()
+    if not 0 < cell < np.inf or not np.allclose(2 * steps, cell, atol=rounding):
         raise ValueError(f"x (shape {x.shape}) is not a uniform increasing 1-D grid of at least three points")
-    cell = float(x[1] - x[0])
     p_data, p_g = _pair(p_data, p_g, cell, names=("p_data", "p_g"))
     if p_data.shape != x.shape:
         raise ValueError(f"the densities have shape {p_data.shape}, the grid {x.shape}: evaluate them on x")
@@ -243,37 +258,36 @@ def _xlogy(x: Array, y: Array) -> Array:
 
 
 def _non_negative(p: ArrayLike, name: str) -> Array:
-    p = np.asarray(p, dtype=np.float64)
-    if p.size == 0:
-        raise ValueError(f"{name} is empty; give at least one value")
-    bad = ~(np.isfinite(p) & (p >= 0))
+    array = arrays.floats(name, p, finite=False)
+    bad = ~(np.isfinite(array) & (array >= 0))
     if bad.any():
-        raise ValueError(f"{name} holds {p[bad][0]}; probabilities and densities are finite and >= 0")
-    return p
+        raise ValueError(f"{name} holds {array[bad][0]}; probabilities and densities are finite and >= 0")
+    return array
 
 
 def _positive_cell(cell: float) -> float:
-    if not (np.isfinite(cell) and cell > 0):
-        raise ValueError(f"cell is {cell}; it is the volume of one grid cell, finite and > 0 (1 for probabilities)")
-    return cell
+    return limits.real("cell", cell, "(0, inf)")  # the volume of one grid cell; 1 for probabilities
 
 
-def _same_shape(p: Array, q: Array) -> tuple[Array, Array]:
+def _same_shape(p: Array, q: Array, names: tuple[str, str]) -> tuple[Array, Array]:
     if p.shape != q.shape:
-        raise ValueError(f"shapes {p.shape} and {q.shape} differ; evaluate both on the same points")
+        raise ValueError(f"{names[0]} is {p.shape}, {names[1]} {q.shape}; evaluate both on the same points")
     return p, q
 
 
 def _pair(p: ArrayLike, q: ArrayLike, cell: float, names: tuple[str, str] = ("p", "q")) -> tuple[Array, Array]:
-    _positive_cell(cell)
+    cell = _positive_cell(cell)
     checked = []
-    for array, name in ((p, names[0]), (q, names[1])):
-        array = _non_negative(array, name)
-        mass = float(array.sum() * cell)
+    for given, name in ((p, names[0]), (q, names[1])):
+        array = _non_negative(given, name)
+        if array.max() > LARGEST:
+            raise ValueError(f"{name} holds {array.max()}; above {LARGEST:g} its logarithm's mean leaves the floats")
+        with np.errstate(over="ignore"):
+            mass = float(array.sum() * cell)
         if abs(mass - 1) > MASS_TOLERANCE:
             raise ValueError(
                 f"{name} sums to {mass:.7g}, not 1: pass cell (the grid's cell volume) for a density, widen the grid "
                 "if it cuts off mass, or use ganlib.theory.normalise"
             )
         checked.append(array)
-    return _same_shape(checked[0], checked[1])
+    return _same_shape(checked[0], checked[1], names)

@@ -10,6 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ganlib import arrays, limits, tensors
+from ganlib.device import pick_device
+
+MOST = 10**6  # modes
+
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
@@ -18,14 +23,14 @@ class Mixture:
     Parameters
     ----------
     name : what it is called in figures.
-    centres : (modes, dim) float32 tensor.
-    std : standard deviation of every component, > 0, in the units of the data.
-    weights : (modes,) probabilities summing to one; None for equal weights.
+    centres : (modes, dim) tensor, kept as float32 and without its graph.
+    std : standard deviation of every component, in [1e-30, 1e30], in the units of the data.
+    weights : (modes,) probabilities summing to one, on the centres' device; None for equal weights.
 
     Raises
     ------
-    ValueError
-        If the centres are not (modes, dim), ``std`` is not positive, or the weights are not a distribution.
+    TypeError, ValueError
+        If the centres are not (modes, dim) and finite, ``std`` is out of range, or the weights are not a distribution.
     """
 
     name: str
@@ -34,13 +39,18 @@ class Mixture:
     weights: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.centres.ndim != 2 or 0 in self.centres.shape:
-            raise ValueError(f"centres has shape {tuple(self.centres.shape)}; it must be (modes, dim)")
-        if not self.std > 0:
-            raise ValueError(f"std is {self.std}; it must be positive")
-        w = self.weights
-        if w is not None and (w.shape != (self.modes,) or w.min() < 0 or abs(float(w.sum()) - 1) > 1e-6):
-            raise ValueError(f"weights {w.tolist()} are not {self.modes} probabilities that sum to 1")
+        centres = tensors.real("centres", self.centres, rank=2).float()
+        if centres.ndim != 2 or not centres.abs().max() <= 1e30:
+            raise ValueError(f"centres has shape {tuple(centres.shape)}; it must be (modes, dim), and below 1e30")
+        object.__setattr__(self, "centres", centres)
+        object.__setattr__(self, "std", limits.real("std", self.std, limits.POSITIVE32))
+        if self.weights is None:
+            return
+        w = tensors.real("weights", self.weights)
+        if w.shape != (self.modes,) or w.device != centres.device or w.min() < 0 or abs(w.sum().item() - 1) > 1e-6:
+            says = f"weights {limits.shown(w.tolist())} on {w.device} are not {self.modes} probabilities"
+            raise ValueError(f"{says} that sum to 1, on the centres' {centres.device}")
+        object.__setattr__(self, "weights", w)
 
     @property
     def modes(self) -> int:
@@ -60,24 +70,36 @@ class Mixture:
 
     def minibatch(self, m: int, rng: torch.Generator) -> Tensor:
         """Draw (m, dim) float32 on the generator's device: fresh samples, never a stored set."""
+        tensors.drawing(m, rng, self.centres.device)
         which = torch.multinomial(self.probabilities, m, replacement=True, generator=rng)
         noise = torch.randn(m, self.dim, generator=rng, device=rng.device)
         return self.centres[which] + self.std * noise
 
     def density(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Density at points x, shape (..., dim), or any shape for 1-D data; per unit of length or area."""
-        points = np.asarray(x, dtype=np.float64)
-        if self.dim == 1 and (points.ndim == 0 or points.shape[-1] != 1):
+        """Density at points x, shape (..., dim); per unit of length or area.
+
+        For 1-D data x may have any shape: its last axis is the coordinate where it is 1 long and not the only one.
+        """
+        points = arrays.floats("x", x)
+        if self.dim == 1 and (points.ndim < 2 or points.shape[-1] != 1):
             points = points[..., None]
+        if points.ndim == 0:
+            raise ValueError(f"x is one number, {self.name} has {self.dim} coordinates; give (..., {self.dim})")
         if points.shape[-1] != self.dim:
             raise ValueError(f"points have {points.shape[-1]} coordinates, {self.name} has {self.dim}")
         centres = self.centres.cpu().double().numpy()
-        squared = ((points[..., None, :] - centres) ** 2).sum(-1)
-        kernel = np.exp(-squared / (2 * self.std**2)) / (2 * math.pi * self.std**2) ** (self.dim / 2)
+        with np.errstate(over="ignore"):  # infinitely far: density 0
+            squared = ((points[..., None, :] - centres) ** 2).sum(-1)
+            log_norm = self.dim / 2 * math.log(2 * math.pi * self.std**2)
+            if abs(log_norm) < 700:
+                kernel = np.exp(-squared / (2 * self.std**2)) / (2 * math.pi * self.std**2) ** (self.dim / 2)
+            else:  # the norm of many dimensions is no float; a density may be one, else it is 0 or infinite
+                kernel = np.exp(-squared / (2 * self.std**2) - log_norm)
         return np.asarray(kernel @ self.probabilities.cpu().double().numpy())
 
     def to(self, device: torch.device | str) -> Mixture:
         """The same mixture with its tensors on ``device``."""
+        device = pick_device(device, report=False)
         weights = None if self.weights is None else self.weights.to(device)
         return replace(self, centres=self.centres.to(device), weights=weights)
 
@@ -93,9 +115,13 @@ def gaussian(mean: float | tuple[float, ...] = 0.0, std: float = 1.0) -> Mixture
     >>> gaussian(4, 0.5)
     N(4, 0.5^2): 1 Gaussian mode(s) in 1-D, std 0.5, sampled afresh
     """
-    centre = torch.tensor([mean] if isinstance(mean, tuple) else [[mean]], dtype=torch.float32)
-    label = f"({', '.join(f'{c:g}' for c in mean)})" if isinstance(mean, tuple) else f"{mean:g}"
-    return Mixture(f"N({label}, {std:g}^2)", centre, std)
+    many = isinstance(mean, tuple)
+    at = [limits.real("mean", each, limits.FLOAT32) for each in (mean if isinstance(mean, tuple) else (mean,))]
+    if not at:
+        raise ValueError(f"mean is {mean}; give at least one coordinate")
+    std = limits.real("std", std, limits.POSITIVE32)
+    label = f"({', '.join(f'{c:g}' for c in at)})" if many else f"{at[0]:g}"
+    return Mixture(f"N({label}, {std:g}^2)", torch.tensor([at], dtype=torch.float32), std)
 
 
 def ring(modes: int = 8, radius: float = 1.0, std: float = 0.02) -> Mixture:
@@ -108,8 +134,8 @@ def ring(modes: int = 8, radius: float = 1.0, std: float = 0.02) -> Mixture:
     >>> len({tuple(c) for c in ring().centres.tolist()})
     8
     """
-    if modes < 1 or not radius > 0:
-        raise ValueError(f"a ring of {modes} modes and radius {radius} does not exist; give modes >= 1, radius > 0")
+    limits.check("modes", modes, most=MOST)
+    radius = limits.real("radius", radius, "(0, 1e30)")
     angle = torch.arange(modes, dtype=torch.float64) * (2 * math.pi / modes)
     centres = radius * torch.stack([angle.cos(), angle.sin()], dim=1)
     return Mixture(f"ring of {modes}", centres.float(), std)
@@ -117,7 +143,7 @@ def ring(modes: int = 8, radius: float = 1.0, std: float = 0.02) -> Mixture:
 
 def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Mixture:
     """``side`` x ``side`` Gaussians on a square lattice centred at 0: 25 at {-4, -2, 0, 2, 4}^2 by default."""
-    if side < 1 or not spacing > 0:
-        raise ValueError(f"a grid of side {side} and spacing {spacing} does not exist; give side >= 1, spacing > 0")
+    limits.check("side", side, most=math.isqrt(MOST))
+    spacing = limits.real("spacing", spacing, "(0, 1e27)")
     axis = (torch.arange(side, dtype=torch.float32) - (side - 1) / 2) * spacing
     return Mixture(f"grid of {side * side}", torch.cartesian_prod(axis, axis).reshape(-1, 2), std)

@@ -10,7 +10,6 @@ the noise that p(x|z) would add.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlib import checkpoint, history, limits
+from ganlib import checkpoint, history, limits, tensors
 from ganlib.checkpoint import CheckpointError
 from ganlib.device import double
 from ganlib.images import Images
@@ -45,8 +44,8 @@ class VAE(nn.Module):
 
     Raises
     ------
-    ValueError
-        As `ganlib.nets.PaperGenerator`.
+    TypeError, ValueError
+        As `ganlib.nets.PaperGenerator`, or if the seed is none of torch's.
 
     Examples
     --------
@@ -65,6 +64,7 @@ class VAE(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.decoder = PaperGenerator(latent_dim, hidden, pixel_means, outputs=outputs)
@@ -75,17 +75,25 @@ class VAE(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x), each (m, latent_dim), for images x (m, outputs) in [0, 1]."""
+        first = self.encoder[0]
+        tensors.fits("x", x, first.weight, first.in_features)
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
         return mean, log_variance
 
     def logits(self, z: Tensor) -> Tensor:
         """What the decoder's sigmoid is applied to, (m, outputs): the cross-entropy is exact only from here."""
         net = self.decoder
+        tensors.fits("z", z, net.hidden1.weight, net.latent_dim)
         pixels: Tensor = net.output(net.second(net.hidden2(functional.relu(net.hidden1(z)))))
         return pixels
 
     def elbo(self, x: Tensor, noise: Tensor) -> Tensor:
         """`elbo` of images x (m, outputs) in [0, 1], one value each, with noise (m, latent_dim) from N(0, I)."""
+
+        tensors.fits("x", x, self.decoder.output.weight, self.decoder.output.out_features)
+        tensors.fits("noise", noise, self.decoder.output.weight, self.decoder.latent_dim)
+        if len(x) != len(noise):
+            raise ValueError(f"x is {tuple(x.shape)}, noise {tuple(noise.shape)}; give one noise an image")
 
         def log_likelihood(z: Tensor) -> Tensor:
             return -functional.binary_cross_entropy_with_logits(self.logits(z), x, reduction="none").sum(1)
@@ -107,18 +115,30 @@ def elbo(mean: Tensor, log_variance: Tensor, noise: Tensor, log_likelihood: Call
     Tensor
         (m,), nats; its mean over the noise is the bound. Kingma & Welling (2014), equation 10.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the three are no float tensors of one shape (m, d), or ``log_likelihood`` no function.
+
     Examples
     --------
     >>> zero = torch.zeros(1, 2)
     >>> elbo(zero, zero, zero, lambda z: z.sum(1) - 3.0)  # q is the prior: what is left is log p(x|z)
     tensor([-3.])
     """
+    _alike(mean=mean, log_variance=log_variance, noise=noise)
+    if not callable(log_likelihood):
+        raise TypeError(f"log_likelihood is {limits.shown(log_likelihood)}; give a function of z (m, d)")
     z = mean + (log_variance / 2).exp() * noise
-    return log_likelihood(z) - kl_to_prior(mean, log_variance)
+    found = log_likelihood(z)
+    if not isinstance(found, Tensor) or found.shape != z.shape[:1]:
+        raise ValueError(f"log_likelihood gave {limits.shown(found)} for {len(z)} z; it must give a tensor ({len(z)},)")
+    return found - kl_to_prior(mean, log_variance)
 
 
 def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, exp(log_variance)) || N(0, I)) in nats, (m,), in closed form; arguments (m, d)."""
+    _alike(mean=mean, log_variance=log_variance)
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
 
 
@@ -147,9 +167,8 @@ def train(
     """
     for name, number in (("iterations", iterations), ("every", every), ("m", m)):
         limits.check(name, number)
-    limits.check("seed", seed, *limits.TORCH_SEEDS)
-    if not 0 < lr < math.inf:
-        raise ValueError(f"lr is {lr}; a learning rate is positive and finite")
+    seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
+    lr = limits.real("lr", lr, "(0, 1e30]")
     _check_images(vae, data)
     return _iterate(vae, data, iterations, every, m, lr, seed)
 
@@ -180,6 +199,8 @@ def bounds(vae: VAE, data: Images, *, seed: int = 0, batch: int = 1000) -> Tenso
     Errors as `train`. ``seed`` is that of the noise, so that two trainings are compared under the same.
     """
     _check_images(vae, data)
+    seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
+    batch = limits.check("batch", batch)
     noise = latent(vae.decoder).minibatch(len(data), torch.Generator(data.pixels.device).manual_seed(seed))
     with torch.no_grad():
         parts = enumerate(noise.split(batch))
@@ -188,6 +209,7 @@ def bounds(vae: VAE, data: Images, *, seed: int = 0, batch: int = 1000) -> Tenso
 
 def latent(decoder: PaperGenerator) -> Latent:
     """The prior N(0, I) of a decoder's z."""
+    limits.kind("decoder", decoder, PaperGenerator)
     return Latent(decoder.latent_dim, "normal")
 
 
@@ -202,6 +224,10 @@ def decoder_file(vae: VAE, iteration: int, data_sha256: str | None = None) -> by
     The encoder is left out: samples do not need it. ``iteration`` says how far the training was, ``data_sha256`` on
     which images, see `ganlib.images.Images.sha256`.
     """
+    limits.kind("vae", vae, VAE)
+    iteration = limits.check("iteration", iteration, 0, limits.STEPS)
+    if data_sha256 is not None:
+        limits.kind("data_sha256", data_sha256, str)
     net = vae.decoder
     half = {name: tensor.half() for name, tensor in net.state_dict().items()}
     if not all(tensor.isfinite().all() for tensor in half.values()):
@@ -236,7 +262,19 @@ def load_decoder(path: str | Path, data_sha256: str | None = None) -> PaperGener
     return net.eval()
 
 
+def _alike(**given: Tensor) -> None:
+    for name, x in given.items():
+        first = next(iter(given.values()))
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.layout != torch.strided:
+            raise TypeError(f"{name} is {limits.shown(x)}; give a dense torch tensor of floats (m, d)")
+        if x.ndim != 2 or (x.shape, x.device, x.dtype) != (first.shape, first.device, first.dtype):
+            has = ", ".join(f"{each} {tuple(one.shape)} {one.dtype} on {one.device}" for each, one in given.items())
+            raise ValueError(f"{name} does not fit: {has}; give one shape (m, d) and type, on one device")
+
+
 def _check_images(vae: VAE, data: Images) -> None:
+    limits.kind("vae", vae, VAE)
+    limits.kind("data", data, Images)
     pixels = data.pixels[0].numel() if data.size is None else len(data.pixels[0]) * data.size**2
     wanted = vae.decoder.output.out_features
     if not data.flat or pixels != wanted or data.norm is not None or (data.low, data.high) != (0, 1):

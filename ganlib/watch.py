@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ganlib import limits
+
 if TYPE_CHECKING:
     from ganlib.algorithm1 import Game, Report
 
@@ -43,6 +45,11 @@ class Watch:
     """
 
     def __init__(self, game: Game, iterations: int, seeds: int = 0) -> None:
+        limits.check("iterations", iterations, most=limits.STEPS)
+        limits.check("seeds", seeds, 0, limits.SEEDS)
+        for name in ("generator", "discriminator", "g_optimiser", "loss"):
+            if not hasattr(game, name):
+                raise TypeError(f"game is {limits.shown(game)}; give a ganlib.algorithm1.Game")
         self.game, self.seeds = game, seeds
         self.lasting = max(min(LASTING, iterations // 2), 1)
         self.said: list[set[str]] = [set() for _ in range(max(seeds, 1))]

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from ganlib import limits, tensors
+
 # Coordinates transformed at once, in bytes of their padded columns.
 BLOCK_BYTES = 2**27
 
@@ -22,7 +24,7 @@ def autocorrelation(x: Tensor, lags: Iterable[int]) -> list[float]:
 
     Parameters
     ----------
-    x : (n, ...) float, a sequence in its order, n >= 2. Coordinates are summed, not averaged after scaling: one that
+    x : (n, ...), a sequence in its order, n >= 2. Coordinates are summed, not averaged after scaling: one that
         varies more weighs more.
     lags : of samples, each in 0..n - 1. The mean at lag h is over its n - h pairs.
 
@@ -33,8 +35,8 @@ def autocorrelation(x: Tensor, lags: Iterable[int]) -> list[float]:
 
     Raises
     ------
-    ValueError
-        If x is constant, not finite or shorter than two samples, or a lag is out of range.
+    TypeError, ValueError
+        If x is constant, not finite or shorter than two samples, or a lag is no integer or out of range.
 
     Examples
     --------
@@ -42,11 +44,13 @@ def autocorrelation(x: Tensor, lags: Iterable[int]) -> list[float]:
     >>> [round(c, 6) for c in autocorrelation(x, [0, 1, 2])]
     [1.0, -1.0, 1.0]
     """
-    _check(x)
+    x = _check(x, 2)
+    if not isinstance(lags, Iterable) or getattr(lags, "ndim", 1) != 1:
+        raise TypeError(f"lags is {limits.shown(lags)}; give a list of whole numbers")
     lags, n = list(lags), len(x)
-    wrong = [h for h in lags if not 0 <= h < n]
-    if wrong:
-        raise ValueError(f"lag {wrong[0]} is out of range; a sequence of {n} samples has lags 0 to {n - 1}")
+    for h in lags:
+        if limits.check("each of the lags", h, -n) not in range(n):
+            raise ValueError(f"lag {h} is out of range; a sequence x of {n} samples has lags 0 to {n - 1}")
     sums = _lagged_sums(x)
     return [(sums[h] / (n - h) / (sums[0] / n)).item() for h in lags]
 
@@ -56,7 +60,7 @@ def effective_samples(x: Tensor) -> float:
 
     Parameters
     ----------
-    x : (n, ...) float, a stationary sequence in its order, n >= 4.
+    x : (n, ...), a stationary sequence in its order, n >= 4.
 
     Returns
     -------
@@ -66,7 +70,7 @@ def effective_samples(x: Tensor) -> float:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If x is constant, not finite or shorter than four samples, or alternates so strictly that its correlations sum
         to nothing.
 
@@ -84,10 +88,8 @@ def effective_samples(x: Tensor) -> float:
     >>> 900 < effective_samples(x) < 1100
     True
     """
-    _check(x)
+    x = _check(x, 4)
     n = len(x)
-    if n < 4:
-        raise ValueError(f"x has {n} samples; give at least 4")
     sums = _lagged_sums(x)
     pairs = (sums[0 : n - n % 2 : 2] + sums[1::2]) / sums[0]
     ended = (pairs <= 0).nonzero()
@@ -103,18 +105,25 @@ def _lagged_sums(x: Tensor) -> Tensor:
     n = len(x)
     size = 1 << (2 * n - 2).bit_length()  # zeros after the end, so that the ends do not meet
     power = torch.zeros(size // 2 + 1, dtype=torch.float64)
-    for block in x.detach().reshape(n, -1).split(max(1, BLOCK_BYTES // (8 * size)), dim=1):
-        columns = block.cpu().double()
-        spectrum = torch.fft.rfft(columns - columns.mean(0), n=size, dim=0)
+    (x,), _ = tensors.scaled(x)
+    blocks = x.reshape(n, -1).split(max(1, BLOCK_BYTES // (8 * size)), dim=1)
+    spread = tensors.unit(max(_centred(block).abs().max().item() for block in blocks))
+    for block in blocks:
+        spectrum = torch.fft.rfft(_centred(block) / spread, n=size, dim=0)
         power += spectrum.abs().square().sum(1)
     sums: Tensor = torch.fft.irfft(power, n=size)
     return sums[:n]
 
 
-def _check(x: Tensor) -> None:
-    if x.ndim < 1 or len(x) < 2 or not x.numel():
-        raise ValueError(f"x is {tuple(x.shape)}; give a sequence (n >= 2, ...)")
-    if not x.isfinite().all():
-        raise ValueError("x holds values that are not finite")
-    if (x == x[0]).all():
+def _centred(block: Tensor) -> Tensor:
+    columns = block.cpu().double()
+    return columns - columns.mean(0)
+
+
+def _check(x: Tensor, least: int) -> Tensor:
+    found = tensors.real("x", x)
+    if len(found) < least:
+        raise ValueError(f"x is {tuple(found.shape)}; give a sequence (n >= {least}, ...)")
+    if (found == found[0]).all():
         raise ValueError("x is constant: every sample is the first one, and correlation is not defined")
+    return found

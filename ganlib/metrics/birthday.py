@@ -14,7 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganlib import limits, tensors
+
 Z95 = 1.959964  # two-sided 95 % of a normal law
+TERMS = 10_000  # of a sum that are added one by one
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def birthday_test(samples: Tensor, batch: int, threshold: float, *, pairs: int =
 
     Parameters
     ----------
-    samples : (n, ...) float, independent draws, n >= batch; n // batch batches are formed and the rest is left out.
+    samples : (n, ...), independent draws, n >= batch; n // batch batches are formed and the rest is left out.
     batch : samples a batch, >= 2.
     threshold : Euclidean distance that still counts as a duplicate, >= 0, in the units of the data; see
         `calibrate_threshold`. With 0 only exact copies count.
@@ -66,7 +69,7 @@ def birthday_test(samples: Tensor, batch: int, threshold: float, *, pairs: int =
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If batch is not in 2..n, the threshold or pairs is negative, or a sample is not finite.
 
     Notes
@@ -81,9 +84,8 @@ def birthday_test(samples: Tensor, batch: int, threshold: float, *, pairs: int =
     >>> birthday_test(days, 23, 0).share  # 23 people, about one half
     0.5
     """
-    if threshold < 0 or not math.isfinite(threshold) or pairs < 0:
-        raise ValueError(f"threshold is {threshold} and pairs {pairs}; both must be finite and not negative")
-    _check(samples, batch)
+    threshold = limits.real("threshold", threshold, "[0, inf)")
+    pairs = limits.check("pairs", pairs, 0)
     index, distance = closest_pairs(samples, batch, seed=seed)
     hits, batches = int((distance <= threshold).sum()), len(distance)
     low, high = wilson_interval(hits, batches)
@@ -96,7 +98,7 @@ def birthday_test(samples: Tensor, batch: int, threshold: float, *, pairs: int =
         support=support_size(hits / batches, batch),
         support_low=support_size(high, batch),
         support_high=support_size(low, batch),
-        batch=batch,
+        batch=int(batch),
         batches=batches,
         threshold=threshold,
         pairs=tuple((i, j, d) for (i, j), d in found),
@@ -108,11 +110,12 @@ def calibrate_threshold(real: Tensor, batch: int, share: float = 0.05, *, shuffl
 
     Parameters
     ----------
-    real : (n, ...) float real images of the law that the samples are to follow, in the same units, not used elsewhere
+    real : (n, ...) real images of the law that the samples are to follow, in the same units, not used elsewhere
         in the test.
     batch : as in the test.
     share : of real batches, in (0, 1).
-    shuffles : how often the images are dealt into n // batch batches anew, >= 1.
+    shuffles : how often the images are dealt into n // batch batches anew, 1 to 10,000.
+    seed : of the first shuffle.
 
     Returns
     -------
@@ -121,12 +124,14 @@ def calibrate_threshold(real: Tensor, batch: int, share: float = 0.05, *, shuffl
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If there are too few batches for the quantile, share (n // batch) shuffles < 1, or as `birthday_test`.
     """
-    if not 0 < share < 1 or shuffles < 1:
-        raise ValueError(f"share is {share} and shuffles {shuffles}; share must lie in (0, 1), shuffles be at least 1")
-    _check(real, batch)
+    share = limits.real("share", share, "(0, 1)")
+    shuffles = limits.check("shuffles", shuffles, most=limits.SEEDS)
+    least, most = limits.TORCH_SEEDS
+    seed = limits.check("seed", seed, least, most - shuffles)
+    real, batch = _check("real", real, batch)
     count = len(real) // batch * shuffles
     if share * count < 1:
         raise ValueError(f"{count} batches are too few for a share of {share}; give more images or more shuffles")
@@ -140,11 +145,17 @@ def closest_pairs(samples: Tensor, batch: int, *, seed: int = 0) -> tuple[Tensor
     Returns
     -------
     index (batches, 2) int64, into the samples (n, ...), and Euclidean distance (batches,), exact; both on the CPU.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If batch is not in 2..n, a sample is not finite, or the seed is none of torch's.
     """
-    flat = samples.detach().flatten(1)
+    seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
+    samples, batch = _check("samples", samples, batch)
+    (flat,), unit = tensors.scaled(samples.flatten(1))
     if flat.device.type == "mps":  # which has no pdist
         flat = flat.cpu()
-    flat = flat if flat.dtype == torch.float64 else flat.float()
     deal = torch.randperm(len(flat), generator=torch.Generator().manual_seed(seed))
     # pdist lists the pairs row by row: row i of the upper triangle starts at starts[i].
     row = torch.arange(batch)
@@ -156,34 +167,63 @@ def closest_pairs(samples: Tensor, batch: int, *, seed: int = 0) -> tuple[Tensor
         j = place - starts[i] + i + 1
         indices.append(members[torch.stack([i, j])])
         distances.append(distance)
-    return torch.stack(indices), torch.stack(distances)
+    return torch.stack(indices), torch.stack(distances) * unit
 
 
 def duplicate_probability(batch: int, support: float) -> float:
     """Probability that ``batch`` uniform draws from ``support`` items hold two alike; 1 where batch > support.
+
+    Parameters
+    ----------
+    batch : draws, >= 2.
+    support : items, > 0; a real number, or infinity.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is out of its range.
 
     Examples
     --------
     >>> round(duplicate_probability(23, 365), 4)
     0.5073
     """
-    if batch < 2 or not support > 0:
-        raise ValueError(f"batch is {batch} and support {support}; need batch >= 2 and support > 0")
+    batch = limits.check("batch", batch, 2)
+    if not (isinstance(support, float) and support == math.inf):
+        support = limits.real("support", support, "(0, inf)")
     if support <= batch - 1:
         return 1.0
-    return -math.expm1(sum(math.log1p(-i / support) for i in range(batch)))
+    if batch <= TERMS:
+        return -math.expm1(sum(math.log1p(-i / support) for i in range(batch)))
+    filled = batch / support
+    if filled > 0.1:  # the probability of no duplicate is below exp(-TERMS / 20)
+        return 1.0
+    # The same sum by Euler and Maclaurin's formula: its integral as a series, and the corrections at its ends.
+    integral = -batch * sum(filled ** (k - 1) / (k * (k - 1)) for k in range(2, 20))
+    ends = -math.log1p(-filled) / 2 - filled / (support - batch) / 12 if filled else 0.0
+    return -math.expm1(integral + ends)
 
 
 def support_size(share: float, batch: int) -> float:
     """N of the uniform law with this duplicate probability, a real number; infinite for 0, batch - 1 or fewer for 1.
+
+    Parameters
+    ----------
+    share : in [0, 1].
+    batch : draws, >= 2.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is out of its range.
 
     Examples
     --------
     >>> round(support_size(0.5, 1180))  # 1180 = 1.18 sqrt(1,000,000)
     1003946
     """
-    if not 0 <= share <= 1 or batch < 2:
-        raise ValueError(f"share is {share} and batch {batch}; need a share in [0, 1] and batch >= 2")
+    share = limits.real("share", share, "[0, 1]")
+    batch = limits.check("batch", batch, 2)
     if share == 0:
         return math.inf
     low = high = float(batch - 1)
@@ -198,13 +238,24 @@ def support_size(share: float, batch: int) -> float:
 def wilson_interval(hits: int, trials: int, z: float = Z95) -> tuple[float, float]:
     """Wilson's interval (1927) for a probability after ``hits`` in ``trials`` independent tries; 95 % by default.
 
+    Parameters
+    ----------
+    hits, trials : integers, 0 <= hits <= trials, trials >= 1.
+    z : quantile of the normal law, in (0, 1e6].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is out of its range.
+
     Examples
     --------
     >>> [round(bound, 4) for bound in wilson_interval(0, 100)]
     [0.0, 0.037]
     """
-    if not 0 <= hits <= trials or trials < 1:
-        raise ValueError(f"{hits} hits in {trials} trials; need at least one trial and 0 <= hits <= trials")
+    trials = limits.check("trials", trials)
+    hits = limits.check("hits", hits, 0, trials)
+    z = limits.real("z", z, "(0, 1e6]")
     share, spread = hits / trials, z * z / trials
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
@@ -212,8 +263,8 @@ def wilson_interval(hits: int, trials: int, z: float = Z95) -> tuple[float, floa
     return 0.0 if hits == 0 else centre - half, 1.0 if hits == trials else centre + half
 
 
-def _check(samples: Tensor, batch: int) -> None:
-    if samples.ndim < 2 or not 2 <= batch <= len(samples):
-        raise ValueError(f"batch is {batch} and samples {tuple(samples.shape)}; need (n, ...) and 2 <= batch <= n")
-    if not samples.isfinite().all():
-        raise ValueError("samples hold values that are not finite; a diverged generator cannot be scored")
+def _check(name: str, samples: Tensor, batch: int) -> tuple[Tensor, int]:
+    found, batch = tensors.real(name, samples, rank=2), limits.check("batch", batch, 2)
+    if batch > len(found):
+        raise ValueError(f"batch is {batch} and {name} {tuple(found.shape)}; need (n, ...) and 2 <= batch <= n")
+    return found, batch

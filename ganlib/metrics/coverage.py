@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganlib import limits, tensors
 from ganlib.device import double
 
 # One block of a distance matrix, in bytes.
@@ -54,8 +55,8 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> Coverage:
 
     Parameters
     ----------
-    real : (n, ...) float, in pixel or feature space.
-    fake : (m, ...) float, same trailing shape and device.
+    real : (n, ...), in pixel or feature space.
+    fake : (m, ...), same trailing shape and device.
     k : neighbours, the point itself not counted; 1 <= k < n, m.
 
     Returns
@@ -65,7 +66,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> Coverage:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If the shapes differ, k is not in 1..min(n, m) - 1, or a value is not finite.
 
     Notes
@@ -80,18 +81,12 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> Coverage:
     >>> precision_recall(real, real[:3] + 0.5, k=1)  # the fakes keep to one of two clusters
     Coverage(precision=1.0, recall=0.5, k=1, real=6, fake=3)
     """
-    if real.shape[1:] != fake.shape[1:]:
-        raise ValueError(f"real is {tuple(real.shape)}, fake {tuple(fake.shape)}; give points of one shape")
+    (real, fake), _ = tensors.scaled(*tensors.points(real=real, fake=fake))
+    limits.check("k", k)
     if not 1 <= k < min(len(real), len(fake)):
         raise ValueError(
             f"k is {k}; with {len(real)} real and {len(fake)} fake points it must be at least 1 and below both"
         )
-    for name, points in (("real", real), ("fake", fake)):
-        if not points.isfinite().all():
-            raise ValueError(f"{name} holds values that are not finite; a diverged generator cannot be scored")
-    real, fake = (x.detach().flatten(1) for x in (real, fake))
-    if real.dtype != torch.float64 or fake.dtype != torch.float64:
-        real, fake = real.float(), fake.float()
     real_radius, fake_radius = _radii(real, k), _radii(fake, k)
     fake_inside = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
     real_inside = []
@@ -117,4 +112,4 @@ def _blocks(points: Tensor, others: Tensor) -> tuple[Tensor, ...]:
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
     # Exact differences, not the matmul shortcut: its rounding would decide who is inside a ball of copies.
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    return torch.cdist(a, b, compute_mode=tensors.EXACT)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ganlib import limits, tensors
+
 
 @dataclass(frozen=True)
 class Floor:
@@ -38,7 +40,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 
     Parameters
     ----------
-    real : (n, d) float features, n >= 2.
+    real : (n, d) features, n >= 2.
     fake : (m, d), m >= 2; any device.
 
     Returns
@@ -49,7 +51,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a set is not a matrix of two or more rows, the widths differ, or a feature is not finite.
     ModuleNotFoundError
         If torchmetrics is not installed.
@@ -66,7 +68,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     >>> round(frechet_distance(points, 3 * points + 4), 6)  # 4^2 + (sqrt(2) - 3 sqrt(2))^2
     24.0
     """
-    _check(real, fake)
+    (real, fake), unit = tensors.scaled(*_check(real, fake))
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
     except ModuleNotFoundError as error:
@@ -78,11 +80,11 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
         ) from None
     # torchmetrics subtracts n mean mean^T from a sum of products; a shift of both sets, which changes nothing else,
     # keeps features far from the origin from losing their digits there.
-    centre = real.detach().cpu().double().mean(0)
+    centre = real.mean(0)
     metric = FrechetInceptionDistance(feature=_Identity(real.shape[1]))
-    metric.update(real.detach().cpu().double() - centre, real=True)
-    metric.update(fake.detach().cpu().double() - centre, real=False)
-    return float(metric.compute())
+    metric.update(real - centre, real=True)
+    metric.update(fake - centre, real=False)
+    return float(metric.compute()) * unit * unit
 
 
 def real_floor(real: Tensor, n: int, *, splits: int = 10, seed: int = 0) -> Floor:
@@ -90,18 +92,22 @@ def real_floor(real: Tensor, n: int, *, splits: int = 10, seed: int = 0) -> Floo
 
     Parameters
     ----------
-    real : (>= 2 n, d) float features of real data.
+    real : (>= 2 n, d) features of real data.
     n : features in each set, >= 2.
-    splits : random pairs of sets, >= 2.
+    splits : random pairs of sets, 2 to 10,000.
     seed : of the draws.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If there are fewer than 2 n features, n or splits is below 2, or as `frechet_distance`.
     """
-    if n < 2 or splits < 2 or len(real) < 2 * n:
-        raise ValueError(f"n is {n}, splits {splits}, features {len(real)}; need n >= 2, splits >= 2 and 2 n features")
+    _check(real, real)
+    n = limits.check("n", n, 2)
+    splits = limits.check("splits", splits, 2, limits.SEEDS)
+    seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
+    if len(real) < 2 * n:
+        raise ValueError(f"n is {n} and real has {len(real)} features; two sets need 2 n: give more, or a smaller n")
     rng = torch.Generator().manual_seed(seed)
     distances = []
     for _ in range(splits):
@@ -123,11 +129,10 @@ class _Identity(nn.Module):
         return x
 
 
-def _check(real: Tensor, fake: Tensor) -> None:
-    for name, features in (("real", real), ("fake", fake)):
-        if features.ndim != 2 or len(features) < 2 or not features.shape[1]:
+def _check(real: Tensor, fake: Tensor) -> list[Tensor]:
+    """Both sets in float64, on the CPU."""
+    found = {name: tensors.real(name, x, rank=2).cpu().double() for name, x in (("real", real), ("fake", fake))}
+    for name, features in found.items():
+        if features.ndim != 2 or len(features) < 2:
             raise ValueError(f"{name} is {tuple(features.shape)}; give features (n >= 2, d >= 1)")
-        if not features.isfinite().all():
-            raise ValueError(f"{name} holds features that are not finite; a diverged generator cannot be scored")
-    if real.shape[1] != fake.shape[1]:
-        raise ValueError(f"real is {tuple(real.shape)}, fake {tuple(fake.shape)}; give features of one width")
+    return tensors.points(**found)

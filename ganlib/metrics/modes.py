@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ganlib import limits, tensors
+from ganlib.device import double
 from ganlib.toys import Mixture
 
 
@@ -31,22 +33,23 @@ def count_modes(samples: Tensor, mixture: Mixture, minimum_share: float | None =
 
     Parameters
     ----------
-    samples : (n, dim) float.
+    samples : (n, dim), on any device.
     mixture : whose modes to look for.
     minimum_share : of all samples, within 3 std of a mode, for it to count; default a quarter of a fair share,
         1 / (4 modes). With no minimum, one broad Gaussian "covers" all 8 modes of the ring.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If the dimensions differ, there are no samples, or the share is not in (0, 1].
     """
-    if samples.ndim != 2 or samples.shape[1] != mixture.dim or len(samples) == 0:
+    limits.kind("mixture", mixture, Mixture)
+    found = double(tensors.real("samples", samples, rank=2))
+    if samples.ndim != 2 or samples.shape[1] != mixture.dim:
         raise ValueError(f"samples are {tuple(samples.shape)}; {mixture.name} needs (n >= 1, {mixture.dim})")
-    share = 1 / (4 * mixture.modes) if minimum_share is None else minimum_share
-    if not 0 < share <= 1:
-        raise ValueError(f"minimum_share is {share}; it must lie in (0, 1]")
-    distance, mode = torch.cdist(samples, mixture.centres.to(samples.device)).min(1)
+    share = 1 / (4 * mixture.modes) if minimum_share is None else limits.real("minimum_share", minimum_share, "(0, 1]")
+    # By exact differences: far from the origin the products that torch takes otherwise leave no digit of them.
+    distance, mode = torch.cdist(found, double(mixture.centres).to(found.device), compute_mode=tensors.EXACT).min(1)
     good = distance <= 3 * mixture.std
     counts = torch.bincount(mode[good], minlength=mixture.modes)
     shares = (counts / len(samples)).tolist()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from ganlib import limits, tensors
 from ganlib.device import double
 
 
@@ -13,9 +16,9 @@ def nearest(samples: Tensor, training: Tensor, batch: int = 1000) -> tuple[Tenso
 
     Parameters
     ----------
-    samples : (n, ...) float.
-    training : (t, ...) float, same trailing shape, range and device.
-    batch : samples compared at once.
+    samples : (n, ...).
+    training : (t, ...), same trailing shape, range and device.
+    batch : samples compared at once, >= 1.
 
     Returns
     -------
@@ -23,11 +26,13 @@ def nearest(samples: Tensor, training: Tensor, batch: int = 1000) -> tuple[Tenso
 
     Raises
     ------
-    ValueError
-        If a set is empty or the shapes differ.
+    TypeError, ValueError
+        If a set is empty or not finite, or the shapes differ.
 
     Notes
     -----
+    Of sets in float64 or integers the distance is float64. Beyond its format it is infinite.
+
     A small distance shows a copy; a large one does not show the opposite, since a shifted copy is far in pixels.
 
     Examples
@@ -36,18 +41,11 @@ def nearest(samples: Tensor, training: Tensor, batch: int = 1000) -> tuple[Tenso
     >>> index.item(), round(distance.item(), 4)
     (1, 0.1)
     """
-    if not len(samples) or not len(training) or samples.shape[1:] != training.shape[1:]:
-        raise ValueError(
-            f"samples are {tuple(samples.shape)}, training examples {tuple(training.shape)}: give at least one "
-            "of each, alike in shape"
-        )
-    flat = training.flatten(1)
-    best = [
-        # Exact differences, not the matmul shortcut: the distance of a copy must be 0.
-        torch.cdist(part.flatten(1), flat, compute_mode="donot_use_mm_for_euclid_dist").min(1)
-        for part in samples.split(batch)
-    ]
-    return torch.cat([b.indices for b in best]), torch.cat([b.values for b in best])
+    (samples, training), unit = tensors.scaled(*tensors.points(samples=samples, training=training))
+    batch = limits.check("batch", batch)
+    # Exact differences, not the matmul shortcut: the distance of a copy must be 0.
+    best = [torch.cdist(part, training, compute_mode=tensors.EXACT).min(1) for part in samples.split(batch)]
+    return torch.cat([b.indices for b in best]), torch.cat([b.values for b in best]) * unit
 
 
 def copy_threshold(distance_of_new: Tensor, share: float = 0.01) -> float:
@@ -57,7 +55,7 @@ def copy_threshold(distance_of_new: Tensor, share: float = 0.01) -> float:
 
     Parameters
     ----------
-    distance_of_new : (n,) float, of real images that are not among the training examples, as `nearest` gives it.
+    distance_of_new : (n,), of real images that are not among the training examples, as `nearest` gives it.
     share : in (0, 1).
 
     Returns
@@ -67,9 +65,11 @@ def copy_threshold(distance_of_new: Tensor, share: float = 0.01) -> float:
 
     Raises
     ------
-    ValueError
-        If share is not in (0, 1).
+    TypeError, ValueError
+        If share is not in (0, 1), or a distance is negative or not finite.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"share is {share}; it must lie in (0, 1)")
-    return double(distance_of_new).quantile(share).item()
+    share, found = limits.real("share", share, "(0, 1)"), double(tensors.real("distance_of_new", distance_of_new))
+    if found.ndim != 1 or found.min() < 0:
+        raise ValueError(f"distance_of_new is {tuple(found.shape)}, from {found.min():g}; give distances (n,), >= 0")
+    place, values = share * (len(found) - 1), found.sort().values  # torch's own quantile takes 2^24 values at most
+    return values[math.floor(place)].lerp(values[math.ceil(place)], place - math.floor(place)).item()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ganlib import limits, tensors
 from ganlib.losses import discriminator_loss
 from ganlib.sampling import evaluating
 
@@ -43,8 +44,8 @@ def classifier_test(
     Parameters
     ----------
     critic : maps (m, ...) to logits (m,); freshly initialised by the caller, changed in place.
-    real, fake : (n, ...) float, the same n >= 4.
-    steps, lr : of training.
+    real, fake : (n, ...), the same n >= 4; in the critic's number format, on its device.
+    steps, lr : of training, >= 1 and in (0, 1e30].
     seed : of the split.
 
     Returns
@@ -54,13 +55,25 @@ def classifier_test(
 
     Raises
     ------
-    ValueError
-        If the sets differ in shape or hold fewer than four samples, or steps or lr is not positive.
+    TypeError, ValueError
+        If the sets differ in shape, are not finite or hold fewer than four samples, or do not fit the critic, or steps
+        or lr is not positive.
+    FloatingPointError
+        If the critic's logits do not stay finite.
     """
+    limits.kind("critic", critic, nn.Module)
+    tensors.points(real=real, fake=fake)
     if real.shape != fake.shape or len(real) < 4:
         raise ValueError(f"real is {tuple(real.shape)}, fake {tuple(fake.shape)}; give the same number, at least 4")
-    if steps < 1 or not lr > 0:
-        raise ValueError(f"steps is {steps} and lr {lr}; both must be positive")
+    steps = limits.check("steps", steps, most=limits.STEPS)
+    lr = limits.real("lr", lr, "(0, 1e30]")
+    seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
+    weight = next(critic.parameters(), None)
+    if weight is None:
+        raise ValueError("critic has no parameters; it cannot learn: give a net such as ganlib.nets.MLP((2, 64, 1))")
+    for name, x in (("real", real), ("fake", fake)):
+        tensors.fits(name, x, weight, *x.shape[1:])
+    real, fake = real.detach(), fake.detach()
     rng = torch.Generator().manual_seed(seed)
     half = len(real) // 2
     parts = [x[torch.randperm(len(x), generator=rng).to(x.device)].split([half, len(x) - half]) for x in (real, fake)]
@@ -72,6 +85,8 @@ def classifier_test(
         optimiser.step()
     with evaluating(critic):
         on_real, on_fake = critic(real_test), critic(fake_test)
+    if not (on_real.isfinite().all() and on_fake.isfinite().all()):
+        raise FloatingPointError(f"the critic's logits stopped being finite: lower its learning rate, lr = {lr}")
     n = len(on_real) + len(on_fake)
     right = (on_real > 0).sum().item() + (on_fake <= 0).sum().item()
     return TwoSampleTest(right / n, on_fake.sigmoid().mean().item(), 0.5 + 1.645 / math.sqrt(4 * n), n)

@@ -6,6 +6,7 @@ D(x) of the paper is the sigmoid of that logit; `ganlib.losses` takes the logit 
 
 from torch import nn
 
+from ganlib import limits
 from ganlib.nets.cifar import DeconvGenerator, MaxoutConv, MaxoutConvDiscriminator
 from ganlib.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganlib.nets.layers import Maxout
@@ -37,4 +38,5 @@ def count_parameters(net: nn.Module) -> int:
     >>> count_parameters(PaperGenerator()), count_parameters(MaxoutDiscriminator())
     (2503984, 1231441)
     """
+    limits.kind("net", net, nn.Module)
     return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)

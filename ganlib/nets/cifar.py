@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ganlib import limits, tensors
 from ganlib.nets.layers import Affine, Dropout, Maxout
 from ganlib.nets.paper import start
 
@@ -40,8 +41,7 @@ class DeconvGenerator(nn.Module):
     def __init__(self, latent_dim: int = 100, hidden: int = 8000, channels: int = 3) -> None:
         super().__init__()
         for name, size in {"latent_dim": latent_dim, "hidden": hidden, "channels": channels}.items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; it must be at least 1")
+            limits.check(name, size)
         if hidden % 100:
             raise ValueError(f"hidden is {hidden}; it becomes maps of 10 x 10: give a multiple of 100")
         self.latent_dim = latent_dim
@@ -54,6 +54,7 @@ class DeconvGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (m, latent_dim) to images (m, channels, 32, 32), unbounded."""
+        tensors.fits("z", z, self.bias, self.latent_dim)
         h = torch.sigmoid(self.hidden2(functional.relu(self.hidden1(z))))
         x: Tensor = self.output(h.unflatten(1, (-1, 10, 10))) + self.bias
         return x
@@ -75,14 +76,21 @@ class MaxoutConv(nn.Module):
         self, inputs: int, channels: int, pieces: int, kernel: int, padding: int, pool: int, stride: int
     ) -> None:
         super().__init__()
-        for name, size in {"inputs": inputs, "channels": channels, "pieces": pieces, "kernel": kernel}.items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; it must be at least 1")
+        sizes = {"inputs": inputs, "channels": channels, "pieces": pieces, "kernel": kernel, "stride": stride}
+        for name, size in sizes.items():
+            limits.check(name, size, most=limits.SIDE)
+        limits.check("padding", padding, 0, limits.SIDE)
+        limits.check("pool", pool, most=kernel)
         self.pieces = pieces
         self.convolution = nn.Conv2d(inputs, channels * pieces, kernel, padding=padding)
         self.pool = nn.MaxPool2d(pool, stride, ceil_mode=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        weight, padding = self.convolution.weight, int(self.convolution.padding[0])
+        tensors.fits("x", x, weight)
+        if x.ndim != 4 or x.shape[1] != weight.shape[1] or min(x.shape[2:]) + 2 * padding < weight.shape[2]:
+            says = f"(m, {weight.shape[1]}, H, W), sides of {weight.shape[2] - 2 * padding} or more"
+            raise ValueError(f"x is {tuple(x.shape)}; the layer takes {says}")
         maps: Tensor = self.convolution(x).unflatten(1, (self.pieces, -1)).amax(1)
         pooled: Tensor = self.pool(maps)
         return pooled
@@ -109,6 +117,9 @@ class MaxoutConvDiscriminator(nn.Module):
 
     def __init__(self, units: int = 500, pieces: int = 5, channels: int = 3) -> None:
         super().__init__()
+        limits.check("units", units)
+        limits.check("pieces", pieces)
+        self.channels = channels
         convolutions = (
             MaxoutConv(channels, 32, 2, kernel=8, padding=4, pool=4, stride=2),
             MaxoutConv(32, 32, 2, kernel=8, padding=3, pool=4, stride=2),
@@ -127,5 +138,6 @@ class MaxoutConvDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (m, channels, 32, 32) to logits (m,)."""
+        tensors.fits("x", x, self.layers[-1].weight, self.channels, 32, 32)
         logit: Tensor = self.layers(x)
         return logit.squeeze(-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ganlib import limits, tensors
 from ganlib.nets.layers import Affine
 
 SIDE = 28
@@ -18,7 +19,7 @@ class DigitClassifier(nn.Module):
     ----------
     width : feature maps of the first convolution; the second has twice as many. >= 1.
     hidden : units of the hidden layer, whose outputs are the features. >= 1.
-    seed : of the initial weights (torch's default ones); torch's global random state is left as it was.
+    seed : one of torch's, of the initial weights (torch's default ones); torch's global random state is left as it was.
 
     Raises
     ------
@@ -36,8 +37,8 @@ class DigitClassifier(nn.Module):
     def __init__(self, width: int = 32, hidden: int = 64, *, seed: int = 0) -> None:
         super().__init__()
         for name, size in {"width": width, "hidden": hidden}.items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; it must be at least 1")
+            limits.check(name, size)
+        seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.conv1 = nn.Conv2d(1, width, 5, 2, 2)
@@ -50,6 +51,7 @@ class DigitClassifier(nn.Module):
 
         Raises ValueError if the images have another shape.
         """
+        tensors.fits("x", x, self.output.weight)
         if x.shape[1:] not in ((1, SIDE, SIDE), (SIDE * SIDE,)):
             raise ValueError(f"images are {tuple(x.shape)}; give (m, 1, {SIDE}, {SIDE}) or (m, {SIDE * SIDE})")
         maps = self.conv2(self.conv1(x.reshape(-1, 1, SIDE, SIDE)).relu()).relu()

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ganlib import limits, tensors
+
 
 class DCGANGenerator(nn.Module):
     """G of DCGAN: z -> images in (-1, 1) by fractional-strided convolutions.
@@ -50,6 +52,7 @@ class DCGANGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (m, latent_dim) to images (m, channels, size, size) in (-1, 1)."""
+        tensors.fits("z", z, self.layers[0].weight, self.latent_dim)
         images: Tensor = self.layers(z[:, :, None, None])
         return images
 
@@ -67,6 +70,7 @@ class DCGANDiscriminator(nn.Module):
     def __init__(self, size: int = 28, channels: int = 1, width: int = 64) -> None:
         super().__init__()
         start, widths = _plan(size, channels, width)
+        self.shape = channels, size, size
         widths = widths[::-1]
         layers: list[nn.Module] = []
         for depth, (inputs, outputs) in enumerate(zip([channels, *widths[:-1]], widths, strict=True)):
@@ -81,6 +85,7 @@ class DCGANDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (m, channels, size, size) in [-1, 1] to logits (m,)."""
+        tensors.fits("x", x, self.layers[0].weight, *self.shape)
         logits: Tensor = self.layers(x)
         return logits.flatten()
 
@@ -88,8 +93,8 @@ class DCGANDiscriminator(nn.Module):
 def _plan(size: int, channels: int, width: int, latent_dim: int = 1) -> tuple[int, list[int]]:
     """Side of the smallest feature map, and the widths of G's hidden layers from that map up."""
     for name, n in (("channels", channels), ("width", width), ("latent_dim", latent_dim)):
-        if n < 1:
-            raise ValueError(f"{name} is {n}; it must be at least 1")
+        limits.check(name, n)
+    size = limits.check("size", size, most=limits.SIDE)
     if size == 28:
         start = 7
     elif size >= 8 and size & (size - 1) == 0:

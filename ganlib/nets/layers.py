@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlib import randomness
+from ganlib import limits, randomness, tensors
 
 # Multiply-adds from which oneDNN's faster product pays for its longer call.
 WORTH_A_CALL = 2**22
@@ -141,11 +141,10 @@ class Dropout(nn.Module):
 
     def __init__(self, keep: float) -> None:
         super().__init__()
-        if not 0 < keep <= 1:
-            raise ValueError(f"keep is {keep}; it is the probability to keep an input, in (0, 1]")
-        self.keep = keep
+        self.keep = limits.real("keep", keep, "(0, 1]")  # the probability to keep an input
 
     def forward(self, x: Tensor) -> Tensor:
+        limits.kind("x", x, Tensor)
         if not self.training or self.keep == 1:
             return x
         if torch._C._are_functorch_transforms_active():  # vmap: many nets at once
@@ -203,11 +202,11 @@ class Maxout(nn.Module):
     def __init__(self, inputs: int, units: int, pieces: int) -> None:
         super().__init__()
         for name, size in {"inputs": inputs, "units": units, "pieces": pieces}.items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; it must be at least 1")
+            limits.check(name, size)
         self.pieces = pieces
         self.affine = Affine(inputs, units * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
+        tensors.fits("x", x, self.affine.weight, ..., self.affine.in_features)
         pieces: Tensor = self.affine(x).unflatten(-1, (self.pieces, -1))
         return pieces.amax(-2)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ganlib import limits, tensors
 from ganlib.nets.layers import Affine
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -45,18 +46,24 @@ class MLP(nn.Module):
 
     def __init__(self, sizes: Sequence[int], activation: str = "relu", squeeze: bool | None = None) -> None:
         super().__init__()
+        limits.kind("sizes", sizes, (tuple, list))
         sizes = tuple(sizes)
-        if len(sizes) < 2 or min(sizes) < 1:
+        if len(sizes) < 2:
             raise ValueError(f"sizes is {sizes}; give at least two positive widths, input first")
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"no activation {activation!r}; there are {', '.join(ACTIVATIONS)}")
+        for size in sizes:
+            limits.check("each of the sizes", size)
+        limits.one_of("activation", activation, ACTIVATIONS)
+        if squeeze is not None:
+            limits.flag("squeeze", squeeze)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
             layers += [Affine(inputs, outputs), ACTIVATIONS[activation]()]
         self.layers = nn.Sequential(*layers[:-1])
+        self.inputs = sizes[0]
         self.squeeze = sizes[-1] == 1 if squeeze is None else squeeze
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (m, sizes[0]) to (m, sizes[-1]), or to (m,) for one squeezed output."""
+        tensors.fits("x", x, self.layers[0].weight, ..., self.inputs)
         y: Tensor = self.layers(x)
         return y.squeeze(-1) if self.squeeze else y

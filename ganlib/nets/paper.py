@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ganlib import limits, tensors
 from ganlib.nets.layers import Affine, Dropout, Maxout
 
 PIXELS = 28 * 28
@@ -69,10 +70,14 @@ class PaperGenerator(nn.Module):
         super().__init__()
         _positive(latent_dim=latent_dim, hidden=hidden, outputs=outputs)
         for name, activation in (("second", second), ("output", output)):
-            if activation not in ACTIVATIONS:
-                raise ValueError(f"{name} is {activation!r}; there are {', '.join(ACTIVATIONS)}")
+            limits.one_of(name, activation, ACTIVATIONS)
+        second_bias = limits.real("second_bias", second_bias, limits.FLOAT32)
+        output_range = limits.real("output_range", output_range, "[0, 1e30]")
+        limits.check("nonzero", nonzero, 0)
         if not 0 <= nonzero <= hidden:
             raise ValueError(f"nonzero is {nonzero}; an output unit has {hidden} incoming weights: give 0 to {hidden}")
+        if pixel_means is not None:
+            pixel_means = _checked(pixel_means, outputs)
         if pixel_means is not None and output != "sigmoid":
             raise ValueError(f"pixel_means start the bias of a sigmoid output, not of a {output} one; leave them out")
         self.latent_dim = latent_dim
@@ -86,22 +91,14 @@ class PaperGenerator(nn.Module):
         if nonzero:
             _sparse(self.output, nonzero)
         if pixel_means is not None:
-            self._start_at(pixel_means)
+            # A pixel that is 0 in every image has logit -inf; the original clips the means at 1e-7 too.
+            self.output.bias.data.copy_(torch.logit(pixel_means, eps=1e-7))
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (m, latent_dim) to images (m, outputs), in (0, 1) for sigmoid outputs."""
+        tensors.fits("z", z, self.hidden1.weight, ..., self.latent_dim)
         h = self.second(self.hidden2(functional.relu(self.hidden1(z))))
         return self.last(self.output(h))
-
-    def _start_at(self, means: Tensor) -> None:
-        pixels = self.output.out_features
-        if means.shape != (pixels,) or means.min() < 0 or means.max() > 1:
-            raise ValueError(
-                f"pixel_means has shape {tuple(means.shape)} and range [{means.min():g}, {means.max():g}]; "
-                f"it must be ({pixels},) in [0, 1]"
-            )
-        # A pixel that is 0 in every image has logit -inf; the original clips the means at 1e-7 too.
-        self.output.bias.data.copy_(torch.logit(means.float(), eps=1e-7))
 
 
 class StackedGenerator(nn.Module):
@@ -118,6 +115,7 @@ class StackedGenerator(nn.Module):
     def __init__(self, back: PaperGenerator, latent_dim: int = 100, hidden: int = 8000) -> None:
         super().__init__()
         _positive(latent_dim=latent_dim, hidden=hidden)
+        limits.kind("back", back, PaperGenerator)
         self.latent_dim = latent_dim
         self.hidden1 = Affine(latent_dim, hidden)
         self.hidden2 = Affine(hidden, back.latent_dim)
@@ -127,6 +125,7 @@ class StackedGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (m, latent_dim) to images (m, outputs) of the generator behind."""
+        tensors.fits("z", z, self.hidden1.weight, ..., self.latent_dim)
         h = torch.sigmoid(self.hidden2(functional.relu(self.hidden1(z))))
         x: Tensor = self.back(h)
         return x
@@ -154,6 +153,7 @@ class MaxoutDiscriminator(nn.Module):
 
     def __init__(self, inputs: int = PIXELS, units: int = 240, pieces: int = 5) -> None:
         super().__init__()
+        _positive(inputs=inputs, units=units, pieces=pieces)
         self.pixels = Dropout(0.8)
         self.hidden1 = Maxout(inputs, units, pieces)
         self.dropout1 = Dropout(0.5)
@@ -165,13 +165,19 @@ class MaxoutDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (m, ...) with ``inputs`` pixels each to logits (m,)."""
-        h = self.dropout1(self.hidden1(self.pixels(x.flatten(1))))
+        tensors.fits("x", x, self.output.weight)
+        flat = x.flatten(1)
+        tensors.fits("x as vectors", flat, self.output.weight, self.hidden1.affine.in_features)
+        h = self.dropout1(self.hidden1(self.pixels(flat)))
         logit: Tensor = self.output(self.dropout2(self.hidden2(h)))
         return logit.squeeze(-1)
 
 
 def start(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, weight_range: float, bias: float = 0.0) -> None:
     """Initialise a layer as the original did: weights U(-weight_range, weight_range), one value for every bias."""
+    limits.kind("layer", layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))
+    weight_range = limits.real("weight_range", weight_range, "[0, 1e30]")
+    bias = limits.real("bias", bias, limits.FLOAT32)
     nn.init.uniform_(layer.weight, -weight_range, weight_range)
     if layer.bias is not None:
         nn.init.constant_(layer.bias, bias)
@@ -186,5 +192,13 @@ def _sparse(layer: nn.Linear, nonzero: int) -> None:
 
 def _positive(**sizes: int) -> None:
     for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; it must be at least 1")
+        limits.check(name, size)
+
+
+def _checked(means: Tensor, pixels: int) -> Tensor:
+    found = tensors.real("pixel_means", means).float()
+    low, high = found.min(), found.max()
+    if found.shape != (pixels,) or low < 0 or high > 1:
+        has = f"shape {tuple(found.shape)} and range [{low:g}, {high:g}]"
+        raise ValueError(f"pixel_means has {has}; it must be ({pixels},) in [0, 1]")
+    return found

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ganlib import limits, tensors
 from ganlib.nets.layers import Affine
 
 
@@ -37,8 +38,7 @@ class BatchNormGenerator(nn.Module):
     def __init__(self, latent_dim: int = 100, outputs: int = 784, width: int = 128) -> None:
         super().__init__()
         for name, size in {"latent_dim": latent_dim, "outputs": outputs, "width": width}.items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; it must be at least 1")
+            limits.check(name, size)
         self.latent_dim = latent_dim
         widths = [width * 2**i for i in range(4)]
         layers: list[nn.Module] = [Affine(latent_dim, width), nn.LeakyReLU(0.2)]
@@ -48,5 +48,8 @@ class BatchNormGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (m, latent_dim), m >= 2 in training mode, to images (m, outputs) in (-1, 1)."""
+        tensors.fits("z", z, self.layers[0].weight, self.latent_dim)
+        if self.training and len(z) < 2:
+            raise ValueError("z is one latent, and batch normalisation would make 0 of it: give two, or call .eval()")
         x: Tensor = self.layers(z)
         return x

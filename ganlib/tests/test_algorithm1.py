@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from ganlib import toys
+from ganlib import data, toys
 from ganlib.algorithm1 import Game, algorithm1, iteration, simultaneous_iteration
 from ganlib.latent import Latent
-from ganlib.nets import MLP
+from ganlib.nets import MLP, DCGANGenerator, MaxoutDiscriminator
 
 
 class Counting:
@@ -385,3 +386,33 @@ def test_runs_on_cuda():
     reports = list(algorithm1(generator, discriminator, DATA.to("cuda"), LATENT,
                               **optimisers(generator, discriminator), iterations=10, every=5))  # fmt: skip
     assert all(math.isfinite(r.d_loss) for r in reports)
+
+
+class Waits(TorchDispatchMode):
+    """Collects the operators by which the host reads a value of a tensor, and so waits for the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__ in ("_local_scalar_dense", "is_nonzero", "equal", "nonzero"):
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("step", [iteration, simultaneous_iteration])
+@pytest.mark.parametrize("source", ["mixture", "images"])
+def test_no_check_waits_for_the_device_within_an_iteration(step, source):
+    generator, discriminator = DCGANGenerator(8, 1, 2, 2), MaxoutDiscriminator(64, 2, 2)
+    images = data.load().resized(8).scaled(-1, 1)
+    if source == "mixture":
+        generator, discriminator, images = MLP((2, 4, 2), squeeze=False), MLP((2, 4, 1)), toys.ring()
+    optimisers = [torch.optim.SGD(net.parameters(), 0.1) for net in (discriminator, generator)]
+    game = Game(generator, discriminator, images, Latent(2), *optimisers, m=8)
+    with Waits() as waits:
+        torch.ones(1).item()
+        assert waits.found  # an operator that waits is seen
+        waits.found.clear()
+        step(game, torch.Generator())
+    assert waits.found == []

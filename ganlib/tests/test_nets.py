@@ -292,3 +292,14 @@ def test_mlp_shapes_and_errors():
 def test_impossible_networks_are_refused_by_name(build, says):
     with pytest.raises(ValueError, match=says):
         build()
+
+
+def test_a_single_latent_or_many_axes_of_them_go_through_fully_connected_nets():
+    torch.manual_seed(0)
+    back = PaperGenerator(3, 8, outputs=4)
+    for net in (MLP((3, 8, 4)), back, StackedGenerator(back, 3, 8)):
+        z = torch.randn(2, 5, 3)
+        torch.testing.assert_close(net(z).flatten(0, 1), net(z.flatten(0, 1)))
+        torch.testing.assert_close(net(z[0, 0]), net(z[0])[0])
+        with pytest.raises(ValueError, match=r"is \(2, 4\); the net takes \(\.\.\., 3\)"):
+            net(torch.zeros(2, 4))

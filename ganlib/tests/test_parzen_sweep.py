@@ -93,8 +93,8 @@ def test_without_the_papers_widths_nothing_is_chosen_among_them(digits):
     ("kernels", "sigmas", "says"),
     [
         (torch.full((3, 4), 1.5), [1.0], r"'a' is empty or leaves \[0, 1\]"),
-        (torch.full((3, 4), math.nan), [1.0], "'a' is empty or leaves"),
-        (torch.zeros(0, 4), [1.0], "'a' is empty"),
+        (torch.full((3, 4), math.nan), [1.0], "'a' holds values that are not finite"),
+        (torch.zeros(0, 4), [1.0], r"'a' is \(0, 4\)"),
         (torch.zeros(3, 5), [1.0], r"\(3, 5\)"),
         (torch.zeros(3, 4), [0.0], "sigmas"),
     ],
@@ -155,13 +155,13 @@ def test_a_centre_moves_to_the_mean_of_its_points_even_of_one():
     ],
 )
 def test_points_and_centres_that_do_not_fit_are_refused(points, centres):
-    with pytest.raises(ValueError, match="give finite points and one or more centres of their shape"):
+    with pytest.raises(ValueError, match=r"points|centres"):
         lloyd(points, centres, 1)
 
 
-@pytest.mark.parametrize(("k", "rounds"), [(0, 1), (6, 1), (2, -1)])
-def test_impossible_clusters_are_refused(k, rounds):
-    with pytest.raises(ValueError, match=f"k is {k} and rounds {rounds}"):
+@pytest.mark.parametrize(("k", "rounds", "says"), [(0, 1, "k is 0"), (6, 1, "k is 6"), (2, -1, "rounds is -1")])
+def test_impossible_clusters_are_refused(k, rounds, says):
+    with pytest.raises(ValueError, match=says):
         kmeans(torch.zeros(5, 2), k, rounds=rounds)
 
 

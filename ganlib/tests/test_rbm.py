@@ -184,7 +184,7 @@ def test_files_that_are_no_machine_are_refused(tmp_path):
     ("make", "says"),
     [
         (lambda: RBM(0, 3), "visible is 0"),
-        (lambda: RBM(4, -1), "hidden -1"),
+        (lambda: RBM(4, -1), "hidden is -1"),
         (lambda: RBM(4, 3, torch.zeros(5)), r"means has shape \(5,\)"),
         (lambda: RBM(4, 3, torch.full((4,), 1.5)), r"in \[0, 1\]"),
         (lambda: rbm.train(RBM(4, 3), PATTERNS, iterations=0, every=1), "iterations is 0"),

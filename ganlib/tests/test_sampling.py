@@ -2,10 +2,14 @@
 
 import pytest
 import torch
+from torch import nn
 
+from ganlib.ensemble import Ensemble
 from ganlib.latent import Latent
 from ganlib.nets import MLP, DCGANGenerator
-from ganlib.sampling import interpolate, push, sample
+from ganlib.nets.layers import Dropout
+from ganlib.randomness import Randomness
+from ganlib.sampling import evaluating, interpolate, push, sample
 
 
 def test_samples_do_not_depend_on_the_batch_nor_on_each_other():
@@ -19,6 +23,34 @@ def test_samples_do_not_depend_on_the_batch_nor_on_each_other():
     generator.eval()
     sample(generator, latent, 2)
     assert not generator.training
+
+
+def test_a_frozen_layer_stays_frozen_in_a_net_that_trains():
+    generator = DCGANGenerator(28, width=4)
+    frozen = next(layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)).eval()
+    modes = [layer.training for layer in generator.modules()]
+    sample(generator, Latent(100, "normal"), 2)
+    assert [layer.training for layer in generator.modules()] == modes
+    assert generator.training
+    assert not frozen.training
+    with evaluating(generator):
+        assert not any(layer.training for layer in generator.modules())
+    assert [layer.training for layer in generator.modules()] == modes
+
+
+def test_an_ensemble_trains_on_after_it_was_looked_at():
+    """What it computes with has modes of its own, which `modules` does not list."""
+    both = Ensemble([nn.Sequential(nn.Linear(2, 2), Dropout(0.5)) for _ in range(2)])
+    x = torch.ones(2, 500, 2)
+    with evaluating(both):
+        assert torch.equal(both(x)[:, 0], both(x)[:, 1])  # no dropout
+    with Randomness([0, 1], torch.device("cpu")):
+        assert (both(x) == 0).double().mean().item() == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_net_without_weights_is_sampled_on_the_cpu():
+    z = Latent(3).minibatch(4, torch.Generator().manual_seed(5))
+    assert torch.equal(sample(nn.Identity(), Latent(3), 4, seed=5), z)
 
 
 def test_seeds_choose_the_samples():

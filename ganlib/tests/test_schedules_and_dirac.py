@@ -83,12 +83,12 @@ def test_the_ratios_a_graph_scales_momentum_by_are_finite(first, last):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"lr": 0}, "lr 0"),
-        ({"lr": math.inf}, "lr inf"),
-        ({"floor": math.inf}, "floor inf"),
-        ({"floor": math.nan}, "floor nan"),
-        ({"decay": 0.5}, "decay 0.5"),
-        ({"decay": math.inf}, "decay inf"),
+        ({"lr": 0}, "lr is 0"),
+        ({"lr": math.inf}, "lr is inf"),
+        ({"floor": math.inf}, "floor is inf"),
+        ({"floor": math.nan}, "floor is nan"),
+        ({"decay": 0.5}, "decay is 0.5"),
+        ({"decay": math.inf}, "decay is inf"),
         ({"momentum": (0.5, 1.0)}, "1.0"),
         ({"ramp_epochs": 0}, "0"),
     ],

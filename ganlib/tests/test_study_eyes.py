@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from ganlib import data, runs, studies, vae
+from ganlib.checkpoint import CheckpointError
 from ganlib.features import digit_features
 from ganlib.metrics.frechet import frechet_distance
 from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.nets import MLP
 from ganlib.studies import eyes, image_sets, measures
 from ganlib.trained import save_generator
-from ganlib.training import Diverged
 
 FEW = {
     "data": "digits",
@@ -277,7 +277,7 @@ def test_generators_of_other_data_or_none_are_refused(folder, tmp_path):
     generator = runs.networks(run, 0, None)[0]
     torch.nn.init.constant_(next(generator.parameters()), torch.nan)
     save_generator(tmp_path / "broken.safetensors", run, 0, generator, 7)
-    with pytest.raises(Diverged, match="broken: its samples are not finite"):
+    with pytest.raises(CheckpointError, match=r"broken\.safetensors: its weights are not finite"):
         list(image_sets.generators("digits", ["broken"], "", 10, [0], tmp_path, CPU, {}))
 
 

@@ -159,7 +159,7 @@ def test_minimax_gradient_is_the_gradient_of_the_cost():
         (lambda: theory.kl([0.5, 0.6], [0.5, 0.5]), "p sums to 1.1"),
         (lambda: theory.kl([0.5, 0.5], [1.5, -0.5]), "q holds -0.5"),
         (lambda: theory.kl([0.5, np.nan], [0.5, 0.5]), "p holds nan"),
-        (lambda: theory.jsd([1.0], [0.5, 0.5]), r"shapes \(1,\) and \(2,\)"),
+        (lambda: theory.jsd([1.0], [0.5, 0.5]), r"p is \(1,\), q \(2,\)"),
         (lambda: theory.jsd([], []), "p is empty"),
         (lambda: theory.kl([1.0], [1.0], cell=0), "cell is 0"),
         (lambda: theory.value([0.5, 3.0], [0.5, 0.5], [0.5, 0.5]), "d holds 3.0"),

@@ -59,8 +59,8 @@ def test_latents_have_their_law_and_say_it():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: toys.ring(0), "0 modes"),
-        (lambda: toys.grid(5, -1), "spacing -1"),
+        (lambda: toys.ring(0), "modes is 0"),
+        (lambda: toys.grid(5, -1), "spacing is -1"),
         (lambda: toys.gaussian(0, 0), "std is 0"),
         (lambda: toys.ring().density(np.zeros((3, 3))), "3 coordinates"),
         (lambda: toys.Mixture("x", torch.zeros(2, 1), 1.0, torch.tensor([0.5, 0.6])), "weights"),

@@ -277,7 +277,7 @@ def test_other_runtime_errors_stay_what_they_are(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"precision": "fp8"}, "no precision 'fp8'; there are auto, fp32, tf32, bf16"),
+        ({"precision": "fp8"}, "precision is 'fp8'; there are auto, fp32, tf32, bf16"),
         ({"precision": "tf32", "device": "cpu"}, "cpu has no tf32"),
         ({"seeds": [1, 1]}, "none twice"),
         ({"seeds": []}, "at least one"),

@@ -133,7 +133,7 @@ def spoken(curve):
     """At which iterations a committed curve would have been remarked on."""
     generator, discriminator = nn.Linear(1, 1), nn.Linear(1, 1)
     optimisers = [torch.optim.SGD(net.parameters(), 0.1) for net in (discriminator, generator)]
-    watch, said = Watch(Game(generator, discriminator, None, None, *optimisers), int(curve[-1][0])), []
+    watch, said = Watch(Game(generator, discriminator, Latent(1), Latent(1), *optimisers), int(curve[-1][0])), []
     for at, *figures in curve:
         with torch.no_grad():
             generator.weight += 1  # both move

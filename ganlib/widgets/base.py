@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +14,13 @@ from ganlib.widgets.bundle import FOLDER, bundle
 
 if TYPE_CHECKING:
     Float = traitlets.Float[float, int | float]
+    Enum = traitlets.Enum[Any]
 else:  # traitlets 5.7, which Colab has, knows no subscript
     Float = traitlets.Float
+    Enum = traitlets.Enum
+
+
+LARGEST = sys.float_info.max
 
 
 class Finite(Float):
@@ -33,9 +39,25 @@ class Finite(Float):
         return f"a finite number in [{self.min:g}, {self.max:g}]" if limited else "a finite number"
 
     def validate(self, obj: Any, value: Any) -> float:
-        if not isinstance(value, int | float) or not math.isfinite(value) or not self.min <= value <= self.max:
+        # Not `math.isfinite`, which an integer beyond all floats makes fail.
+        if not isinstance(value, int | float) or not max(self.min, -LARGEST) <= value <= min(self.max, LARGEST):
             self.error(obj, value)
         return float(value)
+
+
+class Choice(Enum):
+    """One of several texts or numbers. Other types are refused before they are compared: an array equals nothing.
+
+    Raises
+    ------
+    traitlets.TraitError
+        On assignment, if the value is none of them; it names trait and value.
+    """
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        if type(value) not in (str, int):
+            self.error(obj, value)
+        return super().validate(obj, value)
 
 
 class Widget(anywidget.AnyWidget):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import traitlets
 
-from ganlib.widgets.base import Finite, Widget
+from ganlib.widgets.base import Choice, Finite, Widget
 
 STEPS = 2000  # of a path
 
@@ -42,8 +42,8 @@ class DiracGan(Widget):
     theta = Finite(1.0, min=-3, max=3, help="start of the generator's point").tag(sync=True)
     psi = Finite(1.0, min=-3, max=3, help="start of the discriminator's slope").tag(sync=True)
     lr = Finite(0.1, min=0.01, max=0.5, help="step size of both players").tag(sync=True)
-    method = traitlets.Enum(("simultaneous", "alternating"), "simultaneous", help="first run").tag(sync=True)
+    method = Choice(("simultaneous", "alternating"), "simultaneous", help="first run").tag(sync=True)
     gamma = Finite(0.0, min=0, max=3, help="first run's weight of R1").tag(sync=True)
-    other = traitlets.Enum(("none", "simultaneous", "alternating"), "alternating", help="second run").tag(sync=True)
+    other = Choice(("none", "simultaneous", "alternating"), "alternating", help="second run").tag(sync=True)
     other_gamma = Finite(0.0, min=0, max=3, help="second run's weight of R1").tag(sync=True)
     step = traitlets.Int(1200, min=0, max=STEPS, help="how far along the paths").tag(sync=True)

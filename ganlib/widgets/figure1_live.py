@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import traitlets
 
-from ganlib.widgets.base import Finite, Widget
+from ganlib.widgets.base import Choice, Finite, Widget
 
 RATES = (1e-4, 1e-1)
 
@@ -43,12 +43,12 @@ class Figure1Live(Widget):
     """
 
     module: ClassVar[str] = "figure1_live.js"
-    data = traitlets.Enum(("gaussian", "two gaussians", "uniform"), "gaussian", help="p_data").tag(sync=True)
+    data = Choice(("gaussian", "two gaussians", "uniform"), "gaussian", help="p_data").tag(sync=True)
     k = traitlets.Int(1, min=1, max=10, help="steps of D per iteration").tag(sync=True)
     m = traitlets.Int(128, min=8, max=512, help="examples in a minibatch").tag(sync=True)
-    loss = traitlets.Enum(("non-saturating", "minimax"), "non-saturating", help="the generator's").tag(sync=True)
+    loss = Choice(("non-saturating", "minimax"), "non-saturating", help="the generator's").tag(sync=True)
     d_lr = Finite(5e-3, min=RATES[0], max=RATES[1], help="learning rate of D").tag(sync=True)
     g_lr = Finite(1e-3, min=RATES[0], max=RATES[1], help="learning rate of G").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=99, help="of the weights and the minibatches").tag(sync=True)
-    pace = traitlets.Enum(("slow", "fast"), "slow", help="iterations a frame").tag(sync=True)
+    pace = Choice(("slow", "fast"), "slow", help="iterations a frame").tag(sync=True)
     optimum = traitlets.Bool(True, help="whether D* is drawn").tag(sync=True)

@@ -13,7 +13,7 @@ import safetensors.torch
 import traitlets
 
 from ganlib.data import load
-from ganlib.widgets.base import Finite, Widget
+from ganlib.widgets.base import Choice, Finite, Widget
 
 RESULT = Path(__file__).parent / "assets" / "latent-explorer.json"  # written by python -m ganlib reproduce
 MARGIN = 0.25  # how far beyond the three points the plane is shown
@@ -90,7 +90,7 @@ class LatentExplorer(Widget):
     seed_a = traitlets.Int(81, min=0, max=SEEDS - 1, help="which point A is").tag(sync=True)
     seed_b = traitlets.Int(94, min=0, max=SEEDS - 1, help="which point B is").tag(sync=True)
     seed_c = traitlets.Int(14, min=0, max=SEEDS - 1, help="which point C is").tag(sync=True)
-    line = traitlets.Enum(("A to B", "A to C", "B to C"), "A to B", help="the line's ends").tag(sync=True)
+    line = Choice(("A to B", "A to C", "B to C"), "A to B", help="the line's ends").tag(sync=True)
     kilobytes = traitlets.Int(read_only=True, help="size of what is loaded on demand").tag(sync=True)
 
     def __init__(self, **settings: Any) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import traitlets
-
-from ganlib.widgets.base import Finite, Widget
+from ganlib.widgets.base import Choice, Finite, Widget
 
 LIMIT = 5.0  # of every position
 WIDTHS = (0.6, 2.0)
@@ -55,7 +53,7 @@ class OptimalDiscriminator(Widget):
     """
 
     module: ClassVar[str] = "optimal_discriminator.js"
-    kind = traitlets.Enum(("gaussian", "uniform"), "gaussian", help="form of every hump").tag(sync=True)
+    kind = Choice(("gaussian", "uniform"), "gaussian", help="form of every hump").tag(sync=True)
     data_at = _position(-1.0, "position of p_data")
     data_width = _width("width of p_data's humps")
     data_share = _share("weight of p_data's second hump")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import traitlets
 
 from ganlib.files import read_json
-from ganlib.widgets.base import Finite, Widget
+from ganlib.widgets.base import Choice, Finite, Widget
 
 SWEEP = Path(__file__).parent / "assets" / "parzen-sweep.json"
 # What the browser needs; the file's settings and provenance stay behind.
@@ -52,7 +52,7 @@ class ParzenExplorer(Widget):
 
     module: ClassVar[str] = "parzen_explorer.js"
     sigma = Finite(help="width of the kernels").tag(sync=True)
-    widths = traitlets.Enum(("all", "paper"), "all", help="widths to choose from").tag(sync=True)
+    widths = Choice(("all", "paper"), "all", help="widths to choose from").tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**31 - 1, help="of the noise").tag(sync=True)
     sweep = traitlets.Dict(read_only=True, help="scores and example kernels").tag(sync=True)
 

@@ -9,7 +9,7 @@ import torch
 import traitlets as t
 
 from ganlib.toys import Mixture, grid, ring
-from ganlib.widgets.base import Finite, Widget
+from ganlib.widgets.base import Choice, Finite, Widget
 
 EDGE = 1.8  # the plane is the square from -EDGE to EDGE
 MOST_POINTS = 150
@@ -52,7 +52,7 @@ class Playground(Widget):
     """
 
     module: ClassVar[str] = "playground.js"
-    data = t.Enum(["ring", "grid", "spiral", "moons", "drawn"], "ring", help="what p_data is").tag(sync=True)
+    data = Choice(["ring", "grid", "spiral", "moons", "drawn"], "ring", help="what p_data is").tag(sync=True)
     points = t.List(
         t.Tuple(Finite(min=-EDGE, max=EDGE), Finite(min=-EDGE, max=EDGE)),
         maxlen=MOST_POINTS,
@@ -60,13 +60,13 @@ class Playground(Widget):
     ).tag(sync=True)
     k = t.Int(1, min=0, max=20, help="updates of D an iteration").tag(sync=True)
     g_steps = t.Int(1, min=0, max=50, help="updates of G an iteration").tag(sync=True)
-    loss = t.Enum(["non-saturating", "minimax"], "non-saturating", help="loss of G").tag(sync=True)
+    loss = Choice(["non-saturating", "minimax"], "non-saturating", help="loss of G").tag(sync=True)
     d_lr = Finite(0.005, min=1e-4, max=0.1, help="learning rate of D").tag(sync=True)
     g_lr = Finite(0.002, min=1e-4, max=0.1, help="learning rate of G").tag(sync=True)
-    m = t.Enum([16, 32, 64, 128, 256, 512], 128, help="minibatch size").tag(sync=True)
-    hidden = t.Enum([8, 16, 32], 16, help="units of each of two hidden layers").tag(sync=True)
-    latent = t.Enum([1, 2, 4, 8], 2, help="dimensions of z").tag(sync=True)
-    critic = t.Enum(["learned", "optimal"], "learned", help="what G learns from: the learned D, or D*").tag(sync=True)
+    m = Choice([16, 32, 64, 128, 256, 512], 128, help="minibatch size").tag(sync=True)
+    hidden = Choice([8, 16, 32], 16, help="units of each of two hidden layers").tag(sync=True)
+    latent = Choice([1, 2, 4, 8], 2, help="dimensions of z").tag(sync=True)
+    critic = Choice(["learned", "optimal"], "learned", help="what G learns from: the learned D, or D*").tag(sync=True)
     perfect = t.Bool(False, help="G is the data itself").tag(sync=True)
     seed = t.Int(0, min=0, max=99, help="of every random number").tag(sync=True)
 
