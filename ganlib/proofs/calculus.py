@@ -9,7 +9,7 @@ from typing import Any
 from sympy import Derivative, Eq, Ge, Gt, Limit, S, Subs, exp, limit, solve, together
 
 from ganlib.proofs import hypotheses as h
-from ganlib.proofs.algebra import Failed, require_zero, sign
+from ganlib.proofs.algebra import Failed, require_zero, sign, to_symbols
 from ganlib.proofs.kernel import STRICT, Context
 from ganlib.proofs.notation import (
     TOTALS,
@@ -32,7 +32,7 @@ from ganlib.proofs.notation import (
     y,
     z,
 )
-from ganlib.proofs.rules import NONE, Needs, excess, require_equation, require_inequality, require_strict, zero
+from ganlib.proofs.rules import NONE, Alone, Needs, excess, require_equation, require_inequality, require_strict, zero
 
 
 @lru_cache(maxsize=1024)
@@ -41,10 +41,8 @@ def limit_of(expr: Any, variable: Any, point: Any, side: str) -> Any:
 
 
 @dataclass(frozen=True)
-class LimitValue:
+class LimitValue(Alone):
     """The left side is a limit, and the right side is its value."""
-
-    premises: tuple[str, ...] = ()
 
     def confirm(self, claim: Any, context: Context) -> Needs:
         require_equation(claim)
@@ -173,10 +171,8 @@ class Convexity:
 
 
 @dataclass(frozen=True)
-class ChangeOfVariables:
+class ChangeOfVariables(Alone):
     """An expectation over z of a function of G(z) is the expectation of that function over the density of G(z)."""
-
-    premises: tuple[str, ...] = ()
 
     def confirm(self, claim: Any, context: Context) -> Needs:
         require_equation(claim)
@@ -218,6 +214,9 @@ class OnDisjointSupports:
             for vanishing in (self.p, self.q):
                 name, value = self._at_zero(whole.args[0], vanishing, context)
                 unused.discard(name)
+                other = self.q if vanishing == self.p else self.p
+                if limit_of(to_symbols(value), to_symbols(other), S.Zero, "+") != 0:
+                    raise Failed(f"{to_latex(whole)} does not vanish where both densities do")
                 halves += integral(value)
             total = total.xreplace({whole: halves})
         if unused:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from sympy import Add, Dummy, Eq, Limit, Mul, S, expand, oo
+from sympy import Add, Dummy, Eq, Limit, Mul, S, expand, oo, sympify
 
 from ganlib.proofs import hypotheses as h
 from ganlib.proofs.algebra import Failed, require_zero, sign, to_symbols
@@ -79,14 +79,14 @@ def _vanishes(expr: Any) -> bool:
 def _part(use: Use, context: Context, strict: bool) -> tuple[Any, Needs]:
     """What a premise adds, and the hypotheses it brings; with `strict`, those under which it is strict."""
     source = context.source(use.name)
-    equation = isinstance(source.claim, Eq)
-    if use.weight.has(*TOTALS, Limit) or sign(use.weight) not in ((1, -1) if equation else (1,)):
+    equation, weight = isinstance(source.claim, Eq), sympify(use.weight)
+    if weight.has(*TOTALS, Limit) or sign(weight) not in ((1, -1) if equation else (1,)):
         wanted = "one that is known not to vanish" if equation else "a positive one"
-        raise Failed(f"{use.name!r} is used with the weight {to_latex(use.weight)}, not {wanted}")
+        raise Failed(f"{use.name!r} is used with the weight {to_latex(weight)}, not {wanted}")
     if {oo, -oo} & set(source.claim.args):
         raise Failed(f"{use.name!r} states an infinite value: it cannot be added")
     put = Substitution(use.at)
-    part = use.weight * put(excess(source.claim))
+    part = weight * put(excess(source.claim))
     needs = NONE.union(*(one.moved(put) for one in source.assumes))
     if not use.integrate:
         return part, needs

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from sympy import Basic, Eq, Ge, Gt, Le, Lt, Symbol, true
+from sympy import Basic, Derivative, Eq, Ge, Gt, Le, Lt, Poly, Symbol, true
 from sympy.core.function import AppliedUndef
 
 from ganlib.proofs.algebra import Failed
@@ -106,11 +106,6 @@ class Step:
             raise TypeError(f"assumes must hold hypotheses such as Normalised(p_data(x)), got {strange[0]!r}")
 
     @property
-    def premises(self) -> tuple[str, ...]:
-        """The names of the earlier steps that this one uses."""
-        return self.by.premises + ((self.after,) if self.after else ())
-
-    @property
     def assumed(self) -> frozenset[Hypothesis]:
         """The hypotheses, as a set."""
         return frozenset(self.assumes)
@@ -133,7 +128,7 @@ class Step:
                 )
         if isinstance(self.claim, STRICT):  # equal sides are excluded only where there is mass
             needed |= positive(self.claim.lhs - self.claim.rhs)
-        if self.claim.has(Gradient):
+        if self.claim.has(Gradient) or any(node.expr.has(*TOTALS) for node in self.claim.atoms(Derivative)):
             needed |= {Smooth(p_theta(x, theta))}
         require_compatible(needed)
         return needed
@@ -162,9 +157,18 @@ def _refuse_trivial(claim: Any) -> None:
     """A claim about numbers alone, or one that SymPy sees to be true as it stands, says nothing."""
     left, right = claim.args
     difference = left - right
+    values = difference.atoms(Symbol, AppliedUndef)
     # SymPy would try to compare integrals by quadrature, for ever where one is infinite.
-    if not difference.atoms(Symbol, AppliedUndef) or (not difference.has(*TOTALS) and claim.func(left, right) == true):
+    plain = not difference.has(*TOTALS)
+    # A linear inequality follows from the ranges of its values alone, as y < 2.
+    linear = plain and values and not isinstance(claim, Eq) and _is_linear(difference, values)
+    if not values or linear or (plain and claim.func(left, right) == true):
         raise Failed(f"the claim {to_latex(claim)} says nothing about what the proof is about")
+
+
+def _is_linear(expr: Any, values: set[Any]) -> bool:
+    outer = {value for value in values if not any(value in other.args for other in values)}
+    return bool(expr.is_polynomial(*outer) and Poly(expr, *outer).total_degree() <= 1)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -283,7 +287,10 @@ class Proof:
             raise ProofError(
                 f"{self.name}, step {missing[0]!r}: it is a result of the proof, and there is no such step"
             )
-        used = {name for step in self.steps for name in step.premises}
+        used = {name for step in self.steps for name in step.by.premises}
+        for step in reversed(self.steps):  # a link of a chain is used if what continues it is
+            if step.name in used and step.after:
+                used.add(step.after)
         if idle := [name for name in earlier if name not in used and name not in self.results]:
             raise ProofError(f"{self.name}, step {idle[0]!r}: nothing uses it, and it is not a result")
         return Report(self.title, tuple(rows), tuple(assumptions(self)))

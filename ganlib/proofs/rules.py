@@ -48,11 +48,18 @@ def require_strict(claim: Any, strict: bool) -> None:
         raise Failed(f"{to_latex(excess(claim))} is not positive everywhere")
 
 
-@dataclass(frozen=True)
-class Identity:
-    """The two sides are equal for all densities, by definition, algebra, linearity and the known integrals."""
+class Alone:
+    """Base of the rules that use no earlier step."""
 
-    premises: tuple[str, ...] = ()
+    @property
+    def premises(self) -> tuple[str, ...]:
+        """None: such a rule cannot be made to name one."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Identity(Alone):
+    """The two sides are equal for all densities, by definition, algebra, linearity and the known integrals."""
 
     def confirm(self, claim: Any, context: Context) -> Needs:
         require_equation(claim)
@@ -60,10 +67,8 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Sign:
+class Sign(Alone):
     """The inequality is strict by the signs of the terms."""
-
-    premises: tuple[str, ...] = ()
 
     def confirm(self, claim: Any, context: Context) -> Needs:
         require_inequality(claim)
@@ -101,12 +106,11 @@ class Chain:
 
 
 @dataclass(frozen=True)
-class Theorem:
+class Theorem(Alone):
     """The claim is a step of another proof, which is checked too."""
 
     proof: Proof
     step: str
-    premises: tuple[str, ...] = ()
 
     def confirm(self, claim: Any, context: Context) -> Needs:
         _checked(self.proof)

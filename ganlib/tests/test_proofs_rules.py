@@ -230,6 +230,35 @@ def test_a_step_must_continue_an_earlier_one() -> None:
         Proof("p", "t", "s", (step,), ("s",)).check()
 
 
+def test_a_derivative_of_an_integral_needs_a_smooth_density() -> None:
+    mass = n.integral(MODEL * log(n.D(n.x)))
+    inside = n.integral(Derivative(MODEL, n.theta) * log(n.D(n.x)))
+    step = Step("s", "t", Eq(Derivative(mass, n.theta), inside, evaluate=False), Identity())
+    assert step.needs({}) == {h.Smooth(MODEL)}
+
+
+def test_a_link_that_nothing_uses_is_idle_and_no_rule_can_be_made_to_name_a_premise() -> None:
+    proof = global_optimum()
+    idle = Step("idle", "True.", Eq(n.Mixture(P, Q) ** 2, (P + Q) ** 2 / 4, evaluate=False), Identity())
+    after = Step(
+        "more", "Continues it.", Eq(idle.claim.rhs, n.Mixture(Q, P) ** 2, evaluate=False), Identity(), (), "idle"
+    )
+    for extra in ((idle,), (idle, after)):
+        with pytest.raises(ProofError, match="nothing uses it, and it is not a result"):
+            Proof(proof.name, "t", "s", (*proof.steps, *extra), proof.results).check()
+    with pytest.raises(TypeError):
+        Identity(("idle",))  # type: ignore[call-arg]
+
+
+def test_integrals_must_vanish_where_both_densities_do() -> None:
+    ratios = given("ratios", Eq(n.JSD(P, Q), n.integral(1 / (1 + P + Q)), evaluate=False))
+    there = 1 / (1 + n.p_point + n.q_point)
+    limit = given("q", Eq(Limit(there, n.q_point, 0, "+"), 1 / (1 + n.p_point), evaluate=False))
+    rule = OnDisjointSupports(P, Q, "ratios", ("q",))
+    with pytest.raises(Failed, match="does not vanish where both densities do"):
+        rule.confirm(JSD_2, Context({step.name: step for step in (ratios, limit)}))
+
+
 def test_what_is_no_variable_cannot_be_bound() -> None:
     claim = Eq(Subs(2 * n.a * n.b, (2 * n.a,), (0,)), 0, evaluate=False)
     with pytest.raises(Failed, match="2 a is no variable"):

@@ -69,6 +69,10 @@ def caught(proof: Proof, altered: Step) -> bool:
     return refused(replace(proof, steps=steps))
 
 
+def premises(step: Step) -> tuple[str, ...]:
+    return step.by.premises + ((step.after,) if step.after else ())
+
+
 def refused(proof: Proof) -> bool:
     try:
         proof.check()
@@ -111,6 +115,9 @@ TRIVIAL = (
     Lt(n.p_g(n.x), n.p_g(n.x) + 1, evaluate=False),
     Gt(n.a, 0, evaluate=False),
     Gt(n.a + n.b, 0, evaluate=False),
+    Lt(n.y, 1, evaluate=False),
+    Lt(n.D(n.x), 2, evaluate=False),
+    Lt(n.y - n.a, n.b + 1, evaluate=False),
     Ge(n.x**2, 0, evaluate=False),
 )
 
@@ -210,8 +217,8 @@ def premises_altered(step: Step) -> Iterator[tuple[str, Step]]:
 
 def still_a_proof(step: Step, proof: Proof) -> bool:
     """Whether deciding the step by algebra alone is right: then only the steps it used are now idle."""
-    used = {name for other in proof.steps if other.name != step.name for name in other.premises}
-    return all(name in used or name in proof.results for name in step.premises)
+    used = {name for other in proof.steps if other.name != step.name for name in premises(other)}
+    return all(name in used or name in proof.results for name in premises(step))
 
 
 @pytest.mark.parametrize(("proof", "name"), STEPS)
@@ -238,8 +245,8 @@ def test_no_step_can_be_dropped_repeated_or_moved_up(proof: str, name: str) -> N
     assert refused(replace(whole, steps=rest))
     again = replace(step, name="again")
     assert refused(replace(whole, steps=(*whole.steps, again), results=(*whole.results, "again")))
-    if step.premises:
-        first = min(whole.steps.index(whole.step(used)) for used in step.premises)
+    if premises(step):
+        first = min(whole.steps.index(whole.step(used)) for used in premises(step))
         assert refused(replace(whole, steps=(*rest[:first], step, *rest[first:])))
     idle = Step(
         "idle", "Nothing uses it.", Eq(n.Mixture(n.p_z(n.z), n.D(n.z)), n.p_z(n.z) / 2 + n.D(n.z) / 2), Identity()
@@ -250,7 +257,7 @@ def test_no_step_can_be_dropped_repeated_or_moved_up(proof: str, name: str) -> N
 @pytest.mark.parametrize("name", ALL)
 def test_a_result_must_be_there_and_a_step_must_be_one_or_be_used(name: str) -> None:
     proof = PROOFS[name]
-    used = {premise for step in proof.steps for premise in step.premises}
+    used = {premise for step in proof.steps for premise in premises(step)}
     assert refused(replace(proof, results=(*proof.results, "nowhere")))
     for result in proof.results:
         fewer = tuple(other for other in proof.results if other != result)
