@@ -5,6 +5,8 @@ from importlib.util import find_spec
 import pytest
 import torch
 
+from ganlib import device
+
 # Where the widgets' package or torchmetrics is missing, as on a machine that only trains, their users are left out.
 collect_ignore_glob = [] if find_spec("anywidget") else ["widgets/*.py"]
 collect_ignore_glob += [] if find_spec("torchmetrics") else ["metrics/frechet.py"]
@@ -28,3 +30,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("cuda"):
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def _said(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An example's output is its own, whatever ran before it: which device was picked is said once a process."""
+    if isinstance(request.node, pytest.DoctestItem):
+        monkeypatch.setattr(device, "_reported", {"cpu"})

@@ -25,6 +25,7 @@ from sympy import (
     fraction,
     log,
     oo,
+    sympify,
     together,
 )
 from sympy.core.function import AppliedUndef
@@ -225,7 +226,7 @@ def difference(left: Any, right: Any) -> Any:
     >>> difference(p / Mixture(p, q), 1) == difference(q, p), difference(p, p), difference(p + q, p)
     (True, 0, 1)
     """
-    numerator, _ = fraction(_as_polynomial_in_logs(to_symbols(left) - to_symbols(right)))
+    numerator, _ = fraction(_as_polynomial_in_logs(to_symbols(sympify(left)) - to_symbols(sympify(right))))
     if numerator == 0:
         return S.Zero
     factors = [f for f, _ in factor_list(numerator)[1] if not (f.is_positive or f.is_negative)]
