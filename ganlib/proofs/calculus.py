@@ -120,12 +120,17 @@ class Convexity:
         lowest = sign(rest.subs(v, root) + bend * self._value(curved, root, context))
         if lowest not in (0, 1):
             raise Failed(f"at {to_latex(root)} the difference is not nonnegative")
-        needs = NONE.union(*(context.source(name).assumed for name in self.premises))
+        needs = NONE.union(*(context.source(name).assumed for name in self._read(context)))
         if lowest == 1:
             require_strict(claim, strict=True)
         elif isinstance(claim, STRICT):
             needs |= {h.Apart(v, root)}
         return needs
+
+    def _read(self, context: Context) -> tuple[str, ...]:
+        """The premises, and the second derivative of which `curvature` may state the sign alone."""
+        after = context.source(self.curvature).after
+        return (*self.premises, after) if after else self.premises
 
     def _curved(self, context: Context) -> tuple[Any, int]:
         """The function whose second derivative is stated, and the sign of that derivative."""
@@ -133,7 +138,8 @@ class Convexity:
         if isinstance(step.claim, Eq):
             second, bend = step.claim.lhs, sign(step.claim.rhs)
         else:
-            second = context.source(step.after).claim.lhs if step.after else None
+            stated = context.source(step.after).claim if step.after else None
+            second = stated.lhs if isinstance(stated, Eq) else None
             bend = {0: 1 if isinstance(step.claim, Gt | Ge) else -1}.get(step.claim.rhs)
             bend = bend if isinstance(step.claim, STRICT) else None
         if not isinstance(second, Derivative) or second.variables != (self.variable,) * 2 or not bend:

@@ -37,6 +37,10 @@ EARLIER = {
         given("slope", Eq(Derivative(n.t**2, n.t), 2 * n.t, evaluate=False)),
         given("flat", Eq(Derivative(n.y**3, n.y), S.One, evaluate=False)),
         given("bent", Eq(Derivative(n.t**2 - n.t, (n.t, 2)), 2, evaluate=False)),
+        given("bounded", Gt(Derivative(-(n.t**2), (n.t, 2)), -3, evaluate=False)),
+        given("bounded-below-zero", Lt(-3, 0, evaluate=False), after="bounded"),
+        given("said", Eq(Derivative(n.t**2 - n.t, (n.t, 2)), 2, evaluate=False), h.Normalised(P)),
+        given("said-positive", Gt(2, 0, evaluate=False), after="said"),
         given("straight", Eq(Derivative(n.t, (n.t, 2)), 0, evaluate=False)),
         given("mass", Eq(n.KL(P, Q), n.integral(P), evaluate=False)),
         given("mass-at-a", Eq(n.integral(n.a * P), n.a, evaluate=False), h.Normalised(P)),
@@ -113,6 +117,11 @@ ZERO = n.integral(P * log(P / Q))
         (Convexity(n.t, "straight"), Ge(n.t, 0, evaluate=False), "does not say that something is convex"),
         (Convexity(n.t, "half"), Ge(n.t, 0, evaluate=False), "does not say that something is convex"),
         (Convexity(n.y, "bent"), Ge(n.t, 0, evaluate=False), "does not say that something is convex"),
+        (
+            Convexity(n.t, "bounded-below-zero"),
+            Le(-(n.t**2), 0, evaluate=False),
+            "does not say that something is convex",
+        ),
         (Convexity(n.t, "bent"), Ge(n.t**3, 0, evaluate=False), "is not about the difference"),
         (Convexity(n.t, "bent"), Ge(n.t**2 - n.t, 0, evaluate=False), "is not nonnegative"),
         (Convexity(n.t, "bent"), Ge(n.t**2 - n.t, -1, evaluate=False), "is strict: say so"),
@@ -228,6 +237,11 @@ def test_a_step_must_continue_an_earlier_one() -> None:
     step = Step("s", "t", Eq(n.Mixture(P, Q), (P + Q) / 2, evaluate=False), Identity(), after="later")
     with pytest.raises(ProofError, match="p, step 's': it uses 'later', which is not an earlier step"):
         Proof("p", "t", "s", (step,), ("s",)).check()
+
+
+def test_a_sign_of_a_second_derivative_brings_what_the_derivative_assumes() -> None:
+    claim = Ge(n.t**2 - n.t, -S.One / 4, evaluate=False)
+    assert Convexity(n.t, "said-positive").confirm(claim, Context(EARLIER)) == {h.Normalised(P)}
 
 
 def test_a_derivative_of_an_integral_needs_a_smooth_density() -> None:
