@@ -191,7 +191,7 @@ class Report:
         lines = [f"{self.title}: all {len(self.rows)} steps hold"]
         for number, ((name, worlds), assumes) in enumerate(zip(self.rows, self.assumes, strict=True), 1):
             lines.append(f"{number:3}. {name:{width}}  symbolic, and in {worlds} world{'s' * (worlds > 1)}")
-            lines.extend(f"     {'':{width}}  assuming {assumption}" for assumption in assumes)
+            lines.extend(f"     {'':{width}}  assuming {one[0].lower()}{one[1:]}" for one in assumes)
         return "\n".join(lines)
 
     def _repr_markdown_(self) -> str:
