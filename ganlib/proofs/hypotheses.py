@@ -239,10 +239,7 @@ class Pushforward(Hypothesis):
 
     @property
     def text(self) -> str:
-        return (
-            f"${to_latex(self.generated)}$ is the density of $G(z)$ when $z \\sim p_z$. So an expectation over $z$ of "
-            "a function of $G(z)$ is one over $x$ (the law of the unconscious statistician)."
-        )
+        return rf"${to_latex(self.generated)}$ is the density of $G(z)$ when $z \sim p_z$."
 
     def moved(self, put: Substitution) -> frozenset[Hypothesis]:
         return frozenset({Pushforward(put(self.noise), put(self.generated))})

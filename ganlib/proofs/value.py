@@ -64,7 +64,7 @@ def proposition_1() -> Proof:
         Step(
             "change-of-variables",
             "Samples $x = G(z)$ have, by definition, the density $p_g$. So the second expectation can be taken over "
-            "$x \\sim p_g$. $G$ need not be invertible.",
+            "$x \\sim p_g$ (the law of the unconscious statistician). $G$ need not be invertible.",
             eq(Expect(p_z(z), log(1 - D(G(z)))), Expect(p_g(x), log(1 - D(x)))),
             ChangeOfVariables(),
             assumes=(_PUSHFORWARD,),
