@@ -227,13 +227,13 @@ def _check_json(name: str, value: dict[str, Any]) -> None:
         raise TypeError(f"{name} is a {type(value).__name__}; it must be a dictionary")
     for key, entry in value.items():
         try:
-            unchanged = json.loads(json.dumps({key: entry}, allow_nan=False)) == {key: entry}
+            unchanged = files.parsed(json.dumps({key: entry}, allow_nan=False).encode()) == {key: entry}
         except (TypeError, ValueError, RecursionError):
             unchanged = False
         if not unchanged:
             raise ValueError(
                 f"{name}[{key!r}] is {reprlib.repr(entry)}, which JSON does not give back unchanged; "
-                "use finite numbers, strings, lists and dictionaries with string keys"
+                "use finite numbers, integers of 64 bits, strings, lists and dictionaries with string keys"
             )
 
 

@@ -23,7 +23,7 @@ class Mixture:
     Parameters
     ----------
     name : what it is called in figures.
-    centres : (modes, dim) tensor, kept as float32 and without its graph.
+    centres : (modes, dim) tensor, kept without its graph, in float32 unless it is of float64.
     std : standard deviation of every component, in [1e-30, 1e30], in the units of the data.
     weights : (modes,) probabilities summing to one, on the centres' device; None for equal weights.
 
@@ -39,7 +39,8 @@ class Mixture:
     weights: Tensor | None = None
 
     def __post_init__(self) -> None:
-        centres = tensors.real("centres", self.centres, rank=2).float()
+        centres = tensors.real("centres", self.centres, rank=2)
+        centres = centres if self.centres.dtype == torch.float64 else centres.float()
         if centres.ndim != 2 or not centres.abs().max() <= 1e30:
             raise ValueError(f"centres has shape {tuple(centres.shape)}; it must be (modes, dim), and below 1e30")
         object.__setattr__(self, "centres", centres)
@@ -73,7 +74,7 @@ class Mixture:
         tensors.drawing(m, rng, self.centres.device)
         which = torch.multinomial(self.probabilities, m, replacement=True, generator=rng)
         noise = torch.randn(m, self.dim, generator=rng, device=rng.device)
-        return self.centres[which] + self.std * noise
+        return (self.centres[which] + self.std * noise).float()
 
     def density(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Density at points x, shape (..., dim); per unit of length or area.

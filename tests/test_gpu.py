@@ -259,7 +259,7 @@ def test_a_wrong_gradient_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_one_bit_between_two_ends_is_noticed(tmp_path: Path) -> None:
     tensors = {"a": torch.zeros(3), "b": torch.ones(2)}
     other = {"a": torch.tensor([0.0, 0.0, 1e-30]), "c": torch.ones(2)}
-    one, same, differing = (Checkpoint(tmp_path, 5, each, {}, {}) for each in (tensors, dict(tensors), other))
+    one, same, differing = (Checkpoint(tmp_path, 5, each, {}, {}, "") for each in (tensors, dict(tensors), other))
     fine, wrong = record(tmp_path), record(tmp_path)
     resume.compare(fine, one, same)
     resume.compare(wrong, one, differing)

@@ -122,7 +122,7 @@ class Convexity:
             raise Failed(f"at {to_latex(root)} the difference is not nonnegative")
         needs = NONE.union(*(context.source(name).assumed for name in self._read(context)))
         if lowest == 1:
-            require_strict(claim, strict=True)
+            require_strict(claim)
         elif isinstance(claim, STRICT):
             needs |= {h.Apart(v, root)}
         return needs

@@ -40,12 +40,10 @@ def zero(expr: Any, context: Context) -> Needs:
     return context.behind(require_zero(expr, context.known()))
 
 
-def require_strict(claim: Any, strict: bool) -> None:
+def require_strict(claim: Any) -> None:
     """A weak claim where a strict one holds under the same hypotheses says less than is shown."""
-    if strict and not isinstance(claim, STRICT):
+    if not isinstance(claim, STRICT):
         raise Failed(f"the inequality {to_latex(claim)} is strict: say so")
-    if not strict and isinstance(claim, STRICT):
-        raise Failed(f"{to_latex(excess(claim))} is not positive everywhere")
 
 
 class Alone:
@@ -74,7 +72,7 @@ class Sign(Alone):
         require_inequality(claim)
         if sign(excess(claim)) != 1:
             raise Failed(f"cannot confirm that {to_latex(excess(claim))} is positive")
-        require_strict(claim, strict=True)
+        require_strict(claim)
         return NONE
 
 

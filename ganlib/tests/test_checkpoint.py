@@ -59,7 +59,8 @@ def tensors(draw):
     return raw.view(dtype).reshape(shape) if size else torch.empty(shape, dtype=dtype)
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+integers = st.integers(-(2**63), 2**64 - 1)
+scalars = st.none() | st.booleans() | integers | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 keys = st.text(min_size=1, max_size=8)
 
 
@@ -321,6 +322,7 @@ def test_a_full_disk_reported_at_fsync(tmp_path, monkeypatch):
         ({"keep": 0}, "keep is 0"),
         ({"keep": True}, "keep is True"),
         ({"settings": {"d_lr": math.nan}}, r"settings\['d_lr'\] is nan"),
+        ({"settings": {"seed": 2**70}}, r"settings\['seed'\] is 11805.*integers of 64 bits"),
         ({"settings": {"d_lr": math.inf}}, r"settings\['d_lr'\] is inf"),
         ({"settings": {"sizes": (1, 2)}}, r"settings\['sizes'\] is \(1, 2\)"),
         ({"settings": [1]}, "settings is a list"),

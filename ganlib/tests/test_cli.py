@@ -650,7 +650,7 @@ def test_tensorboard_is_asked_for_before_any_work(run, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_keeps_a_checkpoint_and_the_printed_command_finishes_the_run(run, tmp_path):
-    command = ["train", "ring8", "--set", "iterations=400", "--set", "every=20", "--save-every", "20"]
+    command = ["train", "ring8", "--set", "iterations=1500", "--set", "every=20", "--save-every", "20"]
     command += ["--threads", "1", "--out", "stopped"]
     started = process(*command, cwd=tmp_path)
     for line in started.stderr:
@@ -661,15 +661,15 @@ def test_ctrl_c_keeps_a_checkpoint_and_the_printed_command_finishes_the_run(run,
     assert (started.returncode, out) == (130, "")
     assert "Traceback" not in err
     at = int(re.search(r"interrupted: stopped after iteration (\d+), saved in stopped", err)[1])
-    assert checkpoint.newest("stopped")[0].iteration == at < 400
+    assert checkpoint.newest("stopped")[0].iteration == at < 1500
     resume = shlex.split(re.search(r"resume with: python -m ganlib (.*)", err)[1])
     assert resume == [*command, "--resume"]
     code, out, err = run(*resume)
     assert code == 0
-    assert f"resumes after iteration {at} of 400" in err
+    assert f"resumes after iteration {at} of 1500" in err
     run("train", *command[1:-2], "--out", "never-stopped", "--quiet")
     stopped, never = (checkpoint.newest(folder)[0] for folder in ("stopped", "never-stopped"))
-    assert stopped.iteration == never.iteration == 400
+    assert stopped.iteration == never.iteration == 1500
     assert torch.equal(stopped.tensors["curves"], never.tensors["curves"])
     assert all(torch.equal(stopped.tensors[name], tensor) for name, tensor in never.tensors.items())
 
