@@ -110,6 +110,7 @@ ZERO = n.integral(P * log(P / Q))
         (Sign(), Ge(P * Q, 0, evaluate=False), "is strict: say so"),
         (Sign(), Gt(n.JSD(P, Q), 0, evaluate=False), "cannot confirm"),
         (LimitValue(), Eq(k, 1), "must be a limit"),
+        (LimitValue(), Eq(Limit(n.integral(n.t * P), n.t, 0, "+"), 0, evaluate=False), "is the limit of an integral"),
         (LimitValue(), Eq(Limit(1 / n.t, n.t, 0, "+"), 0, evaluate=False), "the limit is"),
         (Root(of="slope"), Eq(n.StationaryPoint(n.t**2, n.t), 0), "states no derivative in y"),
         (Root(of="flat"), Eq(n.StationaryPoint(n.y**3, n.y), 0), "vanishes at 0 points"),
