@@ -50,7 +50,7 @@ gpu: ## Show what only an accelerator can, with the Python at hand and its torch
 	@$(PYTHON) -m benchmarks.gpu --out "$(OUT)" $(GPU)
 
 constraints: environment ## Pin today's versions of every dependency in constraints.txt, their files in pins.sha256
-	@$(PY) tools/constraints.py
+	@$(PY) tools/pins.py
 
 clean: ## Remove everything built (the environment stays)
 	rm -rf _build

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from ganlib.device import pick_device
-from ganlib.graphs import WARM_UP
-from ganlib.provenance import environment, without_folder, write_results
-from ganlib.training import Training
+from ganlib.lab.results import environment, without_folder, write_results
+from ganlib.lab.speed.graphs import WARM_UP
+from ganlib.lab.training import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

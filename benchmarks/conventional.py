@@ -18,8 +18,8 @@ import torch
 from benchmarks import common
 from benchmarks.apart import Apart
 from benchmarks.loop import Loop, available, same_nets
-from ganlib import runs
-from ganlib.training import Training
+from ganlib.lab import runs
+from ganlib.lab.training import Training
 
 TARGETS = {"mnist-paper": {"cpu": 1.5, "cuda": 50}, "small-mlp": {"cpu": 2.2, "cuda": 50}}
 

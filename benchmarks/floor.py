@@ -21,10 +21,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import common
 from benchmarks.loop import available
-from ganlib import precision, runs
-from ganlib.nets import layers
-from ganlib.runs import Run
-from ganlib.training import Training
+from ganlib.lab import runs
+from ganlib.lab.runs import Run
+from ganlib.lab.speed import onednn, precision
+from ganlib.lab.training import Training
 
 SIDE = 2048
 
@@ -32,7 +32,7 @@ SIDE = 2048
 def flops(run: Run) -> dict[str, int]:
     """FLOPs of one iteration by operator, counted on the CPU, eagerly and with torch's own operators."""
     training = Training(run, device="cpu", precision="fp32")
-    with layers.plain():  # the counter does not know oneDNN's operator
+    with onednn.plain():  # the counter does not know oneDNN's operator
         training.advance(1)
         with FlopCounterMode(display=False) as counter:
             training.advance(1)
@@ -44,9 +44,9 @@ def products(side: int, device: torch.device) -> dict[str, Callable[[], Tensor]]
     a, b = torch.randn(2, side, side, device=device)
     found: dict[str, Callable[[], Tensor]] = {"torch fp32": lambda: a @ b}
     if device.type == "cpu":
-        onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if hasattr(torch.ops, "mkldnn") else None
-        if onednn is not None:
-            found["oneDNN fp32"] = lambda: onednn(a, b, None, "none", [], "")
+        product = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if hasattr(torch.ops, "mkldnn") else None
+        if product is not None:
+            found["oneDNN fp32"] = lambda: product(a, b, None, "none", [], "")
     if precision.has_bf16(device):
         low, high = a.bfloat16(), b.bfloat16()
         found["torch bf16"] = lambda: low @ high
@@ -68,7 +68,7 @@ def plainly(training: Training) -> common.Steps:
     """Its iterations with torch's own float32 product, which on this device is another library's."""
 
     def advance(n: int) -> None:
-        with layers.plain():
+        with onednn.plain():
             training.advance(n)
 
     return advance
@@ -85,7 +85,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
         policies = ["fp32", *["bf16"] * precision.has_bf16(device)]
         for policy in policies:
             candidates[f"iteration, {policy}"] = common.iterations(Training(run, device=device, precision=policy))
-        if device.type == "cpu" and layers.onednn_is_faster():
+        if device.type == "cpu" and onednn.onednn_is_faster():
             candidates["iteration, fp32 by torch's own product"] = plainly(
                 Training(run, device=device, precision="fp32")
             )

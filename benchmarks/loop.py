@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from ganlib import data, runs
+from ganlib import data
+from ganlib.lab import runs
+from ganlib.lab.runs import Run
 from ganlib.nets import count_parameters
-from ganlib.runs import Run
 
 
 class PILImages(Dataset[tuple[Tensor, int]]):

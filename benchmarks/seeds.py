@@ -15,8 +15,8 @@ import torch
 
 from benchmarks import common
 from benchmarks.loop import available
-from ganlib import runs
-from ganlib.training import Training
+from ganlib.lab import runs
+from ganlib.lab.training import Training
 
 # The runs, and the sizes of a smoke run.
 RUNS: dict[str, dict[str, Any]] = {

@@ -19,78 +19,70 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from typing import Any, NoReturn
 
 import yaml
-from execute import COLOUR, execute
-from silent import refused
+from execute import execute
+from silent import COLOUR, refused
+from sqlalchemy.exc import SQLAlchemyError
 
 ROOT = Path(__file__).resolve().parents[1]
 # `jupyter-book` without the console script, whose first line breaks when an environment is moved.
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
 COMPLAINT = re.compile(r"\b(WARNING|ERROR|SEVERE|CRITICAL): ")
-# Of the book's own extensions: a number without a source, a committed result that is not what it says.
-UNFOUNDED = re.compile(r"\[ganlib\.(?:numbers|results)\]\s*$")
-# Of myst_nb: cells that are not among those executed, or that raised when Sphinx executed them.
-UNRUN = re.compile("Found an unexpected `code-cell`|Executing notebook failed")
+# What fails the plain build too: a number or committed result with nothing behind it; cells that did not run.
+FATAL = {
+    r"\[ganlib\.(?:numbers|results)\]\s*$": "{} numbers on pages have nothing behind them (listed above)",
+    "Found an unexpected `code-cell`|Executing notebook failed": (
+        "cells did not run in {} places (listed above); none may stand in a box or a list"
+    ),
+}
 # Where the book, its notebooks and MathJax come from: in the pages, not in what the chapters compute.
 ADDRESSES = ("GANLIB_REPOSITORY", "GANLIB_BRANCH", "GANLIB_BOOK_URL", "GANLIB_MATHJAX")
 TESTS_ONLY = ("GANLIB_TEST_", "GANLIB_CHROMIUM", "GANLIB_HASHES")  # no cell reads them
-FULL_DISK = ("No space left on device", "[Errno 28]", "Disk quota exceeded")
 
 
 class BuildError(Exception):
     """The build failed; the message is the one line to show, naming the remedy."""
 
 
-def digest(root: Path, files: Iterable[Path], *facts: str) -> str:
-    """A hash of the names and contents of ``files`` below ``root`` and of ``facts``."""
-    sha = hashlib.sha256(json.dumps(facts).encode())
-    for path in sorted(set(files)):
+def below(*folders: Path) -> Iterator[Path]:
+    """Every file below ``folders`` that a person or a program wrote on purpose."""
+    for folder in folders:
+        yield from (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def digest(root: Path, files: Iterable[Path], facts: Iterable[str]) -> str:
+    """A hash of the names and contents of those ``files`` below ``root`` that exist, and of ``facts``."""
+    sha = hashlib.sha256(json.dumps([*facts]).encode())
+    for path in sorted(filter(Path.is_file, files)):
         sha.update(f"\0{path.relative_to(root)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
     return sha.hexdigest()
 
 
-def below(folder: Path) -> Iterator[Path]:
-    """Every file below ``folder`` that a person or a program wrote on purpose."""
-    return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-
-
 def keys(root: Path) -> dict[str, str]:
     """What stored work depends on, besides the chapters: ``outputs`` of cells, and ``pages`` made from them."""
-    try:
-        torch = metadata.version("torch")
-    except metadata.PackageNotFoundError:
-        torch = "none"
-    settings = {name: value for name, value in sorted(os.environ.items()) if value.strip()}  # blank is not set
-    named = {name: f"{name}={value}" for name, value in settings.items() if name.startswith("GANLIB_")}
-    named = {name: text for name, text in named.items() if not name.startswith(TESTS_ONLY)}
-    addresses = [named.pop(name) for name in ADDRESSES if name in named]
-    code = [
-        root / "constraints.txt",
-        *(f for f in below(root / "ganlib") if "tests" not in f.parts),
-        *below(root / "book" / "results"),
-        *below(root / "benchmarks" / "results"),
-        root / "book" / "execute.py",
-        root / "book" / "silent.py",
-    ]
-    looks = [root / "_config.yml", root / "_toc.yml", *below(root / "book" / "_ext"), *below(root / "book" / "static")]
-    return {
-        "outputs": digest(root, filter(Path.is_file, code), platform.python_version(), torch, *named.values()),
-        "pages": digest(root, filter(Path.is_file, looks), *addresses),
-    }
+    versions = [platform.python_version(), metadata.version("torch")]
+    given = {name: value for name, value in sorted(os.environ.items()) if name.startswith("GANLIB_") and value.strip()}
+    cells = [f"{name}={value}" for name, value in given.items() if not name.startswith((*ADDRESSES, *TESTS_ONLY))]
+    addresses = [f"{name}={value}" for name, value in given.items() if name in ADDRESSES]
+    book = root / "book"
+    code = [path for path in below(root / "ganlib") if "tests" not in path.parts]
+    code += below(book / "results", root / "benchmarks" / "results")
+    code += [root / "constraints.txt", *(book / name for name in ("execute.py", "kernel.py", "silent.py"))]
+    looks = [root / "_config.yml", root / "_toc.yml", *below(book / "_ext", book / "static")]
+    return {"outputs": digest(root, code, versions + cells), "pages": digest(root, looks, addresses)}
 
 
 def drop_stale(build: Path, now: dict[str, str]) -> None:
     """Remove from ``build`` the outputs and pages that no longer follow from their sources."""
-    record = build / "keys.json"
-    try:
+    record, before = build / "keys.json", {}
+    with suppress(OSError, ValueError):
         before = json.loads(record.read_text())
-    except (OSError, ValueError):
-        before = {}
     if before.get("outputs") != now["outputs"]:
         shutil.rmtree(build / ".jupyter_cache", ignore_errors=True)
     if before != now:
@@ -110,28 +102,25 @@ def run_jupyter_book(root: Path, *, strict: bool) -> None:
     """
     command = [*JUPYTER_BOOK, "build", str(root), *(["-W", "--keep-going"] if strict else [])]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    full, complaints = False, []
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line if sys.stdout.isatty() else COLOUR.sub("", line), end="", flush=True)
-            full = full or any(sign in line for sign in FULL_DISK)
-            if COMPLAINT.search(plain := COLOUR.sub("", line)):  # a colour in front would hide the word
-                complaints.append(plain)
-    if full:
-        raise BuildError(f"the disk is full: free some space (df -h {root} {tempfile.gettempdir()}) and build again")
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    complaints = []
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        for line in process.stdout or ():
+            plain = COLOUR.sub("", line)  # a colour in front would hide the word
+            print(line if sys.stdout.isatty() else plain, end="", flush=True)
+            complaints += [plain] if COMPLAINT.search(plain) else []
     if process.returncode != 0:
-        print(*complaints, sep="", end="", file=sys.stderr)
         what = f"{len(complaints)} warnings or errors (repeated above)" if complaints else f"code {process.returncode}"
-        raise BuildError(f"Jupyter Book failed with {what}")
-    if unfounded := [line for line in complaints if UNFOUNDED.search(line)]:
-        print(*unfounded, sep="", end="", file=sys.stderr)
-        raise BuildError(f"{len(unfounded)} numbers on pages have nothing behind them (listed above)")
-    if unrun := [line for line in complaints if UNRUN.search(line)]:
-        print(*unrun, sep="", end="", file=sys.stderr)
-        raise BuildError(f"cells did not run in {len(unrun)} places (listed above); none may stand in a box or a list")
+        fail(complaints, f"Jupyter Book failed with {what}")
+    for sign, message in FATAL.items():
+        if found := [line for line in complaints if re.search(sign, line)]:
+            fail(found, message.format(len(found)))
+
+
+def fail(lines: Iterable[str], message: str) -> NoReturn:
+    """Print lines of output once more, on stderr, and raise `BuildError`."""
+    print(*lines, sep="", end="", file=sys.stderr)
+    raise BuildError(message)
 
 
 def build(root: Path, *, strict: bool = False) -> Path:
@@ -159,11 +148,9 @@ def build(root: Path, *, strict: bool = False) -> Path:
     mark = folder / "failed"  # the pages of the last build are left as they are: who looks at them must know
     mark.unlink(missing_ok=True)
     if failed := execute(root):
-        for traceback in failed.values():
-            print(f"\n{traceback}\n", file=sys.stderr)
         what = "; ".join(f"{chapter}: {traceback.splitlines()[-1]}" for chapter, traceback in failed.items())
         mark.write_text(f"a cell raised in {what}")
-        raise BuildError(f"a cell raised in {what} (traceback above)")
+        fail([f"\n{traceback}\n\n" for traceback in failed.values()], f"a cell raised in {what} (traceback above)")
     run_jupyter_book(root, strict=strict)
     index = folder / "html" / "index.html"
     if not index.is_file():
@@ -179,15 +166,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(build(ROOT, strict=options.strict))
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        remedy = "is the disk full, or the folder read-only?"
-        print(f"error: {error.filename or ROOT}: {error.strerror}; {remedy}", file=sys.stderr)
-        return 1
+    except (OSError, SQLAlchemyError) as error:
+        where, what = getattr(error, "filename", None) or ROOT, getattr(error, "strerror", None) or error
+        print(f"error: {where}: {what}; is the disk full, or the folder read-only?", file=sys.stderr)
     except KeyboardInterrupt:
         print("error: interrupted; the chapters executed so far are kept", file=sys.stderr)
         return 130
-    return 0
+    else:
+        return 0
+    return 1
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 Jupyter's tools skip cells with one tag, let them raise with another, and leave whole pages unexecuted on one line of
 their front matter. Other failures raise nothing where the cell is: an exception in a thread, in a task that nobody
-waits for. Python prints these on stderr, which no page shows. (Of a child process that fails nothing is known but what
-it printed while its cell ran.)
+waits for. Python prints these on stderr, which no page shows, and which kernel.py keeps a copy of. (Of a child process
+that fails nothing is known but what it printed while its cell ran.)
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,76 +17,24 @@ from typing import Any
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 from sphinx_external_toc.parsing import parse_toc_yaml
 
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 TAGS = ("hide-input", "remove-output", "scroll-output")  # any other may skip a cell, let it raise, or hide it
 # A page's front matter could switch its execution off, let its cells raise, or take other outputs for its own.
 REFUSED_FRONT = ("execution", "mystnb")
 REFUSED_CONFIG = re.compile("(?:nb_)?execution_|jupyter_execute")
-TRACEBACK = "Traceback (most recent call last)"
-RECORD = ".unheard"  # beside the folder that the kernel starts in
-# IPython runs it in the kernel before the first cell, whose names it leaves alone.
-LISTEN = f"""
-def listen(shell=get_ipython()):
-    import asyncio, atexit, gc, os, sys, threading, traceback
-
-    record, begun = os.getcwd() + {RECORD!r}, []
-    shell.events.register("pre_run_cell", begun.append)  # versions of IPython count at different times
-
-    def note(where, error):
-        first = (str(error).splitlines() or [""])[0]
-        with open(record, "a", encoding="utf-8") as file:
-            file.writelines(traceback.format_exception(error))
-            file.write(f"{{where}}, by code cell {{len(begun)}}: {{type(error).__name__}}: {{first}}\\n")
-
-    in_thread, in_loop = threading.excepthook, asyncio.BaseEventLoop.default_exception_handler
-    elsewhere = sys.unraisablehook
-
-    def thread(arguments):
-        if not issubclass(arguments.exc_type, SystemExit):
-            note("in a thread", arguments.exc_value or arguments.exc_type())
-        in_thread(arguments)
-
-    def task(loop, context):
-        if context.get("exception") is not None:
-            note("in a task", context["exception"])
-        in_loop(loop, context)
-
-    def unraisable(arguments):
-        # Of a cell or of ganlib: what other packages do while Python ends is not the book's.
-        files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(arguments.exc_traceback)]
-        if any("ipykernel_" in file or "ganlib" in file for file in files):
-            note("in a finaliser", arguments.exc_value or arguments.exc_type())
-        elsewhere(arguments)
-
-    def unasked():
-        for each in gc.get_objects():
-            if issubclass(type(each), asyncio.Future) and getattr(each, "_log_traceback", False):
-                note("in a task", each.exception())
-
-    threading.excepthook, asyncio.BaseEventLoop.default_exception_handler = thread, task
-    sys.unraisablehook = unraisable
-    atexit.register(unasked)
-
-
-listen()
-del listen
-"""
-
-
-class Silent(Exception):
-    """Something went wrong in a chapter, and no cell failed."""
+TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:\s.*\n|\n)*(.+)")  # and what was raised
 
 
 def refused(root: Path, config: dict[str, Any]) -> Iterator[str]:
     """What the book in ``root``, with the settings ``config`` of ``_config.yml``, says that the build refuses."""
     execute = config.get("execute", {})
-    if (mode := execute.get("execute_notebooks", "cache")) != "cache":
-        yield f"_config.yml: execute_notebooks is {mode!r}: write cache, so that every cell runs"
-    for name in ("allow_errors", "exclude_patterns"):
-        if execute.get(name):
-            yield f"_config.yml: {name} is {execute[name]!r}, and a cell could fail unseen: leave it out"
-    for name in config.get("sphinx", {}).get("config") or {}:
-        if REFUSED_CONFIG.match(name):
-            yield f"_config.yml: {name} is set, and a cell could fail unseen: leave it out"
+    wrong = {name: execute[name] for name in ("allow_errors", "exclude_patterns") if execute.get(name)}
+    if execute.get("execute_notebooks", "cache") != "cache":
+        wrong["execute_notebooks"] = execute["execute_notebooks"]
+    settings = config.get("sphinx", {}).get("config") or {}
+    wrong |= {name: value for name, value in settings.items() if REFUSED_CONFIG.match(name)}
+    for name, value in wrong.items():
+        yield f"_config.yml: {name} is {value!r}, and a cell could fail unseen: leave it out"
     for page in parse_toc_yaml(root / "_toc.yml"):
         path = root / f"{page}.md"
         if path.is_file():
@@ -104,8 +53,7 @@ def refused_page(page: str, path: Path) -> Iterator[str]:
         if name in notebook.metadata:
             yield f"{page}: its front matter has {name!r}, and a cell could fail unseen: leave it out"
     cells = zip(notebook.cells, notebook.metadata["source_map"], strict=True)
-    code = [(cell, line) for cell, line in cells if cell.cell_type == "code"]
-    for number, (cell, line) in enumerate(code, 1):
+    for number, (cell, line) in enumerate([each for each in cells if each[0].cell_type == "code"], 1):
         if wrong := sorted(set(cell.metadata.get("tags", [])) - {*TAGS}):
             yield (
                 f"{page}: code cell {number} (line {line}) has the tag {', '.join(wrong)}: a cell runs, fails the "
@@ -116,17 +64,22 @@ def refused_page(page: str, path: Path) -> Iterator[str]:
 def unheard(notebook: Any, record: Path) -> str:
     """What went wrong in an executed notebook without failing a cell, its last line naming the cell; else nothing.
 
-    ``record`` is the file that the kernel kept; it is removed.
+    ``record`` is the kernel's copy of stderr; it is removed.
     """
-    found = [record.read_text(encoding="utf-8")] if record.is_file() else []
+    printed: dict[tuple[int, bool], str] = {}
+    for line in record.read_text(encoding="utf-8").splitlines() if record.is_file() else ():
+        number, ending, text = json.loads(line)
+        printed[number, ending] = printed.get((number, ending), "") + text
     record.unlink(missing_ok=True)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for number, cell in enumerate(cells, 1):
+    found = []
+    for (number, ending), text in printed.items():
+        raised = TRACEBACK.search(COLOUR.sub("", text))
+        # What other packages do while Python ends is not the book's.
+        if raised and (not ending or "ipykernel_" in text or "ganlib" in text):
+            found.append(f"{text}\non stderr, by code cell {number}: {raised[1]}")
+    for number, cell in enumerate([cell for cell in notebook.cells if cell.cell_type == "code"], 1):
         for output in cell.outputs:
             if output.output_type == "error":
                 text = "\n".join(output.traceback)
                 found.append(f"{text}\nshown by code cell {number}: {output.ename}: {output.evalue}")
-        printed = "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
-        if TRACEBACK in printed and not found:
-            found.append(f"{printed}\non stderr, by code cell {number}: {printed.strip().splitlines()[-1]}")
     return "\n".join(found).strip()

@@ -1,11 +1,23 @@
-"""ganlib: the package under "Generative Adversarial Nets, executed".
+"""ganlib: the package under "Generative Adversarial Nets, executed". Two wings; importing ganlib imports neither.
 
-Modules, each short enough to read. The mathematics: `theory`, `proofs`, `dirac`. Algorithm 1: `losses`, `algorithm1`,
-`players`, `watch`, `schedules`, `sampling`, `nets`, `latent`. Data: `data`, `images`, `toys`. Named runs: `settings`,
-`runs`, `experiment`, `training`, `state`, `runner`, `checkpoint`, `history`, `weights`, `evaluation`, `provenance`,
-`cli`, `interrupts`. Under a run: `randomness`, `ensemble`, `optimisers`, `precision`, `graphs`, `distributed`,
-`device`. Measuring and drawing: `metrics`, `figures`, `notebook`. What calls may be given: `limits`, `arrays`,
-`tensors`. Importing ganlib imports none of them.
+The lecture, to read beside the paper:
+    the mathematics: `theory`, `proofs`, `dirac`;
+    Algorithm 1: `losses`, `algorithm1`, `sampling`, `nets`, and whom it refuses and remarks on: `nets`, `metrics`;
+    data: `toys`, `data`, `data.images`, `data.official`, `data.downloads`, `data.files`, `data.fetched`;
+    measuring and showing: `metrics`, `figures`, `widgets`, `notebook`;
+    under all of it: `device`, `limits`, `tensors`, `errors`.
+
+The lab, `lab`, for full-length runs; the lecture imports nothing of it:
+    what is run: `lab.settings`, `lab.runs`, `lab.build`, `lab.optimisers`, `lab.models`, `lab.models.vae`,
+    `lab.models.rbm`;
+    running: `lab.randomness`, `lab.training`, `lab.state`, `lab.runner`, `lab.lock`, `lab.interrupts`;
+    faster: `lab.speed`, `lab.speed.game`, `lab.speed.graphs`, `lab.speed.precision`, `lab.speed.distributed`,
+    `lab.speed.onednn`, `lab.speed.ensembles`;
+    what a run leaves: `lab.checkpoint`, `lab.history`, `lab.generators`, `lab.snapshots`;
+    what comes of it: `lab.measure`, `lab.parzen_sweep`, `lab.combine`, `lab.results`, `lab.committed`, `lab.studies`,
+    `lab.cli`.
+
+The tests of both are in `tests`: ``pytest --pyargs ganlib``.
 """
 
 __version__ = "0.1.0"

@@ -1,14 +1,14 @@
 """Algorithm 1 of the paper: minibatch stochastic gradient training of generative adversarial nets.
 
-`iteration` is the algorithm. `algorithm1` repeats it and reports; `ganlib.training` runs the same `iteration` for many
-seeds at once, in mixed precision, as a captured CUDA graph or on several machines.
+`iteration` is the algorithm. `algorithm1` repeats it and reports. Full-length runs repeat the same `iteration`:
+`ganlib.lab.training`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -18,14 +18,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from ganlib import limits, players, randomness
+from ganlib import limits
+from ganlib.device import GlobalNumbers
 from ganlib.losses import REDUCTIONS, discriminator_loss, generator_loss
-from ganlib.randomness import Randomness
-from ganlib.watch import Watch
+from ganlib.metrics.watch import Watch
+from ganlib.nets import players
 
 
 class Source(Protocol):
-    """Something to sample minibatches from: `ganlib.data.Images`, `ganlib.toys.Mixture`, `ganlib.latent.Latent`."""
+    """Something to sample minibatches from: `ganlib.data.Images`, `ganlib.toys.Mixture`, `ganlib.sampling.Latent`."""
 
     def minibatch(self, m: int, rng: torch.Generator, /) -> Tensor: ...
 
@@ -39,7 +40,7 @@ class Report:
     iteration : iterations done, from 1. An iteration is k minibatches for D and one for G, not an epoch.
     d_loss, g_loss : nats, as minimised. With the reduction "sum", -d_loss estimates V(D, G).
     d_real, d_fake : mean D(x) and mean D(G(z)) in [0, 1], in the last of D's k steps, before its update.
-    remark : mostly empty; once, in words, that D has won, or that G or both have stopped learning (`ganlib.watch`).
+    remark : mostly empty; once, in words, that D has won, or that G or both stopped learning (`ganlib.metrics.watch`).
     """
 
     iteration: int
@@ -59,8 +60,7 @@ class Game:
 
     Parameters
     ----------
-    generator, discriminator : G maps latents (m, dim) to data; D maps data to logits (m,). A D whose ``batch_axis`` is
-        1 stands for nets side by side: all shapes then begin with their number, and each has a loss of its own.
+    generator, discriminator : G maps latents (m, dim) to data; D maps data to logits (m,).
     data, latent : where minibatches of x ~ p_data and z ~ p_z come from, on the networks' device.
     d_optimiser, g_optimiser : torch optimisers over the two networks' parameters, each over exactly its own net's.
     k, m : discriminator steps per iteration, minibatch size.
@@ -71,8 +71,8 @@ class Game:
     ------
     TypeError, ValueError
         If a player is no module, a source has no ``minibatch``, an optimiser is none of torch's or does not hold
-        exactly its own net's parameters (`ganlib.players.check_optimiser`), k or m is out of range, or the loss or the
-        reduction is unknown.
+        exactly its own net's parameters (`ganlib.nets.players.check_optimiser`), k or m is out of range, or the loss or
+        the reduction is unknown.
     """
 
     generator: nn.Module
@@ -98,16 +98,29 @@ class Game:
                 raise TypeError(f"{says}; give a source of minibatches, such as ganlib.data.load() or Latent(100)")
         self.d_loss: Callable[[Tensor, Tensor], Tensor] = partial(discriminator_loss, reduction=self.reduction)
         self.g_loss = generator_loss(self.loss)
-        if _batch_axis(self.discriminator):
-            self.d_loss, self.g_loss = torch.vmap(self.d_loss), torch.vmap(self.g_loss)
         players.check_optimiser("d_optimiser", self.d_optimiser, self.discriminator, self.generator)
         players.check_optimiser("g_optimiser", self.g_optimiser, self.generator, self.discriminator)
+
+    def logits(self, x: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """D's logits on data and on samples, (m,) each.
+
+        Raises
+        ------
+        ValueError
+            If they are not one a sample, or samples have another shape than the data.
+        """
+        players.check_samples(x, fake)
+        return players.one_a_sample(self.discriminator(x), x), players.one_a_sample(self.discriminator(fake), fake)
+
+    def figures(self, d_loss: Tensor, g_loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """D's loss, G's loss, mean D(x) and mean D(G(z)), shape (4,), without waiting for the device."""
+        return torch.stack([d_loss, g_loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()]).detach()
 
 
 def iteration(game: Game, rng: Any) -> Tensor:
     """One iteration of Algorithm 1: k steps for the discriminator, then one for the generator.
 
-    ``rng`` goes to the sources. Returns D's loss, G's loss, mean D(x) and mean D(G(z)), shape (4,), without waiting.
+    ``rng`` goes to the sources. Returns the game's figures: D's loss, G's loss, mean D(x) and mean D(G(z)), shape (4,).
 
     Raises
     ------
@@ -121,7 +134,7 @@ def iteration(game: Game, rng: Any) -> Tensor:
         x = game.data.minibatch(m, rng)
         with torch.no_grad():
             fake = G(z)
-        real_logits, fake_logits = _logits(D, x, fake)
+        real_logits, fake_logits = game.logits(x, fake)
         d_loss = game.d_loss(real_logits, fake_logits)
         _descend(game.d_optimiser, d_loss)  # D's loss is -V, so this ascends V
 
@@ -130,26 +143,25 @@ def iteration(game: Game, rng: Any) -> Tensor:
         g_loss = game.g_loss(D(G(z)))
         _descend(game.g_optimiser, g_loss)
 
-    return _statistics(d_loss, g_loss, real_logits, fake_logits)
+    return game.figures(d_loss, g_loss, real_logits, fake_logits)
 
 
 def simultaneous_iteration(game: Game, rng: Any) -> Tensor:
-    """The original code's iteration: one pass, and both networks step from the same parameters (k is 1).
+    """The original code's iteration: both networks step from the same parameters (k is 1).
 
     G is trained on the minibatch D is trained on, against D as it was before its step. Arguments, result and errors are
     those of `iteration`.
     """
-    G, D, m = game.generator, game.discriminator, game.m
-    z = game.latent.minibatch(m, rng)
-    x = game.data.minibatch(m, rng)
-    real_logits, fake_logits = _logits(D, x, G(z))
+    z = game.latent.minibatch(game.m, rng)
+    x = game.data.minibatch(game.m, rng)
+    real_logits, fake_logits = game.logits(x, game.generator(z))
     d_loss = game.d_loss(real_logits, fake_logits)
     g_loss = game.g_loss(fake_logits)
     for optimiser, loss in ((game.d_optimiser, d_loss), (game.g_optimiser, g_loss)):
-        loss.sum().backward(inputs=_without_gradients(optimiser), retain_graph=loss is d_loss)
+        loss.backward(inputs=_without_gradients(optimiser), retain_graph=loss is d_loss)
     game.d_optimiser.step()
     game.g_optimiser.step()
-    return _statistics(d_loss, g_loss, real_logits, fake_logits)
+    return game.figures(d_loss, g_loss, real_logits, fake_logits)
 
 
 def algorithm1(
@@ -196,7 +208,7 @@ def algorithm1(
     TypeError, ValueError
         At once, if a count or the seed is out of range, or as `Game`, or the networks are on different devices. When
         the first report is asked for, before the first step, if D's logits are not one a sample, D ends in a sigmoid,
-        or G's output has another shape or range than the data (`ganlib.players.check_minibatch`).
+        or G's output has another shape or range than the data (`ganlib.nets.players.check_minibatch`).
     FloatingPointError
         At the report after D's or G's loss stopped being finite; the message names the iterations it lies between.
     """
@@ -212,57 +224,34 @@ def algorithm1(
         raise ValueError(f"the generator is on {next(generator.parameters()).device}, the discriminator on {device}")
 
     def run() -> Iterator[Report]:
-        random, watch = Randomness([seed], device), Watch(game, iterations)
+        rng, dropout = torch.Generator(device).manual_seed(seed), GlobalNumbers(seed, device)
+        watch = Watch(game, iterations)
         with tqdm(total=iterations, disable=not progress, desc="Algorithm 1") as bar:
             for start in range(0, iterations, every):
                 stop = min(start + every, iterations)
                 statistics = torch.zeros((), device=device)  # on the device until the report: no host sync in the loop
-                with random:
+                with dropout:
                     for done in range(start, stop):
                         if schedule is not None:
                             schedule(done)
                         if done == 0:
-                            players.look(game, random.generators[0])
-                        statistics = statistics + iteration(game, random.generators[0])
+                            players.look(game, rng)
+                        statistics = statistics + iteration(game, rng)
                         bar.update()
-                means = (statistics / (stop - start)).reshape(4, -1).mean(1).tolist()
+                means = (statistics / (stop - start)).tolist()
                 if not all(map(math.isfinite, means)):
                     raise FloatingPointError(
                         f"a loss stopped being finite between iterations {start + 1} and {stop} "
                         f"(D's {means[0]}, G's {means[1]}): lower the learning rate"
                     )
-                (report,) = watch.remarked([Report(stop, *means)])
-                yield report
+                yield from watch.remarked([Report(stop, *means)])
 
     return run()
 
 
-def _logits(discriminator: nn.Module, x: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """D's logits on real and on generated samples, in one pass where the net says that samples do not meet in it."""
-    axis = _batch_axis(discriminator)
-    players.check_samples(x, fake)
-    if not getattr(discriminator, "per_sample", False):  # batch normalisation: every kind its own minibatch
-        return players.one_a_sample(discriminator(x), x, axis), players.one_a_sample(discriminator(fake), fake, axis)
-    run, both = randomness.current(), torch.cat([x, fake], axis)
-    with run.in_parts(2) if run is not None else nullcontext():
-        logits = players.one_a_sample(discriminator(both), both, axis)
-    real_logits, fake_logits = logits.chunk(2, -1)
-    return real_logits, fake_logits
-
-
-def _batch_axis(discriminator: nn.Module) -> int:
-    """The axis of the m samples: 0, or 1 where nets are side by side and axis 0 counts them."""
-    return int(getattr(discriminator, "batch_axis", 0))
-
-
-def _statistics(d_loss: Tensor, g_loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    d_real, d_fake = real_logits.sigmoid().mean(-1), fake_logits.sigmoid().mean(-1)
-    return torch.stack([d_loss, g_loss, d_real, d_fake]).detach()
-
-
 def _descend(optimiser: Optimizer, loss: Tensor) -> None:
     _without_gradients(optimiser)
-    loss.sum().backward()  # one loss a seed; a sum of one is itself
+    loss.backward()
     optimiser.step()
 
 

@@ -1,4 +1,4 @@
-"""Which machine trains: one function finds it, says so once, and an explicit choice wins."""
+"""Which machine trains: one function finds it, says so once, and an explicit choice wins. Its global random numbers."""
 
 from __future__ import annotations
 
@@ -106,6 +106,43 @@ def describe(device: torch.device) -> str:
         threads = torch.get_num_threads()
         return f"the CPU ({threads} thread{'s' if threads > 1 else ''})"
     return str(device)
+
+
+class GlobalNumbers:
+    """Torch's global random numbers, which dropout draws from, as a run's own: a context around its iterations.
+
+    Inside, they go on from where the run left them; afterwards the caller's are back.
+
+    Parameters
+    ----------
+    seed : that they begin with, one of torch's.
+    device : the networks'; the CPU's numbers are kept apart as well.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(self._devices):
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every other device too
+            for each in self._devices:
+                with torch.cuda.device(each):
+                    torch.cuda.manual_seed(seed)
+            self.state = self._now()
+
+    def __enter__(self) -> None:
+        self._callers = self._now()
+        self._set(self.state)
+
+    def __exit__(self, *_: object) -> None:
+        self.state = self._now()
+        self._set(self._callers)
+
+    def _now(self) -> list[Tensor]:
+        return [torch.get_rng_state(), *map(torch.cuda.get_rng_state, self._devices)]
+
+    def _set(self, states: list[Tensor]) -> None:
+        torch.set_rng_state(states[0])
+        for device, state in zip(self._devices, states[1:], strict=True):
+            torch.cuda.set_rng_state(state, device)
 
 
 def _automatic() -> torch.device:

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ganlib import arrays, limits, tensors
+from ganlib import limits, tensors
 from ganlib.algorithm1 import Report
 from ganlib.metrics.parzen import ParzenResult
 
@@ -90,9 +90,9 @@ def figure1(
         densities may be nan, where there is nothing to draw.
     """
     limits.kind("axis", axis, Axes)
-    x, z, g_of_z = arrays.floats("x", x), arrays.floats("z", z), arrays.floats("g_of_z", g_of_z)
+    x, z, g_of_z = limits.floats("x", x), limits.floats("z", z), limits.floats("g_of_z", g_of_z)
     p_data, p_g, d = (
-        arrays.floats(name, each, finite=False) for name, each in (("p_data", p_data), ("p_g", p_g), ("d", d))
+        limits.floats(name, each, finite=False) for name, each in (("p_data", p_data), ("p_g", p_g), ("d", d))
     )
     for name, each in (("p_data", p_data), ("p_g", p_g), ("d", d)):
         if each.shape != x.shape or each.ndim != 1:

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from ganlib import fetched, figures
+from ganlib import figures
+from ganlib.data import fetched
+from ganlib.data.files import read_json
 from ganlib.device import asked_for, describe, pick_device
-from ganlib.files import read_json
 
 
 def setup(device: str | None = None) -> torch.device:
@@ -79,7 +80,7 @@ def committed(name: str) -> Path:
     Raises
     ------
     FileNotFoundError, ConnectionError, ValueError
-        As `ganlib.fetched.find`.
+        As `ganlib.data.fetched.find`.
     """
     return fetched.find(name if "/" in name else f"book/results/{name}")
 

@@ -1,16 +1,65 @@
-"""Draw from a trained generator: samples, and straight lines through the latent space."""
+"""The noise priors p_z that generators are fed, samples G(z), and straight lines through the latent space."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ganlib import limits, tensors
 from ganlib.device import memory
-from ganlib.latent import Latent
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A prior p_z with independent coordinates of one law.
+
+    Parameters
+    ----------
+    dim : length of z, >= 1.
+    law : "uniform" on (low, high), or "normal" (mean 0, variance 1).
+    low, high : bounds of the uniform law. The default (-sqrt 3, sqrt 3), the paper's for MNIST, has variance 1 like
+        the normal; DCGAN uses (-1, 1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``dim`` is no integer from 1 to what no memory holds, ``law`` is unknown, or ``low`` and ``high`` are not
+        numbers in [-1e30, 1e30] with ``low`` below ``high``.
+
+    Examples
+    --------
+    >>> Latent(100).minibatch(2, torch.Generator().manual_seed(0)).shape
+    torch.Size([2, 100])
+    """
+
+    dim: int
+    law: str = "uniform"
+    low: float = -math.sqrt(3)
+    high: float = math.sqrt(3)
+
+    def __post_init__(self) -> None:
+        limits.check("latent dim", self.dim)
+        limits.one_of("latent law", self.law, ("uniform", "normal"))
+        for name in ("low", "high"):
+            limits.real(name, getattr(self, name), limits.FLOAT32)
+        if not self.low < self.high:
+            raise ValueError(f"latent bounds ({self.low}, {self.high}) are empty; low must be below high")
+
+    def minibatch(self, m: int, rng: torch.Generator) -> Tensor:
+        """Draw (m, dim) float32 on the generator's device."""
+        tensors.drawing(m, rng)
+        if self.law == "normal":
+            return torch.randn(m, self.dim, generator=rng, device=rng.device)
+        return torch.rand(m, self.dim, generator=rng, device=rng.device) * (self.high - self.low) + self.low
+
+    def __str__(self) -> str:
+        law = "N(0, 1)" if self.law == "normal" else f"U({self.low:.4g}, {self.high:.4g})"
+        return f"z in R^{self.dim}, each coordinate {law}"
 
 
 def sample(generator: nn.Module, latent: Latent, n: int, *, seed: int = 0, batch: int = 1000) -> Tensor:
@@ -20,7 +69,7 @@ def sample(generator: nn.Module, latent: Latent, n: int, *, seed: int = 0, batch
     ----------
     generator : maps (m, latent.dim) to data. It is put in evaluation mode while sampling (batch normalisation uses
         its running statistics, so a sample does not depend on its neighbours) and left as it was found.
-    latent : p_z, with a ``dim`` and a ``minibatch``, such as `ganlib.latent.Latent`.
+    latent : p_z, with a ``dim`` and a ``minibatch``, such as `ganlib.sampling.Latent`.
     n : how many, >= 1.
     seed : of z.
     batch : samples at once, >= 1. It changes memory, and the samples by rounding: a product of another size may be
@@ -44,7 +93,7 @@ def sample(generator: nn.Module, latent: Latent, n: int, *, seed: int = 0, batch
     seed = limits.check("seed", seed, *limits.TORCH_SEEDS)
     device = tensors.device_of(generator)
     if not hasattr(latent, "dim") or not hasattr(latent, "minibatch"):
-        raise TypeError(f"latent is {limits.shown(latent)}; give a prior, such as ganlib.latent.Latent(100)")
+        raise TypeError(f"latent is {limits.shown(latent)}; give a prior, such as ganlib.sampling.Latent(100)")
     _check_memory(n, 4 * latent.dim, device)
     z = latent.minibatch(n, torch.Generator(device).manual_seed(seed))
     first = push(generator, z[:batch], batch=batch)
@@ -108,7 +157,7 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
     """
     for net in nets:
         limits.kind("net", net, nn.Module)
-    modes = [(layer, layer.training) for net in nets for layer in _layers(net)]
+    modes = [(layer, layer.training) for net in nets for layer in net.modules()]
     try:
         for net in nets:
             net.eval()
@@ -117,14 +166,6 @@ def evaluating(*nets: nn.Module) -> Iterator[None]:
     finally:
         for layer, mode in modes:
             layer.training = mode
-
-
-def _layers(net: nn.Module) -> Iterator[nn.Module]:
-    """All layers of a net, with those that an `ganlib.ensemble.Ensemble` computes with."""
-    for layer in net.modules():
-        yield layer
-        for skeleton in getattr(layer, "_skeleton", ()):
-            yield from skeleton.modules()
 
 
 def _check_memory(n: int, bytes_each: int, device: torch.device) -> None:

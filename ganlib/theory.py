@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ganlib import arrays, limits
+from ganlib import limits
 
 Array = NDArray[np.float64]
 
@@ -154,7 +154,7 @@ def value(d: ArrayLike, p_data: ArrayLike, p_g: ArrayLike, cell: float = 1.0) ->
     -1.386294
     """
     p_data, p_g = _pair(p_data, p_g, cell, names=("p_data", "p_g"))
-    d = arrays.floats("d", d, finite=False)
+    d = limits.floats("d", d, finite=False)
     if d.shape != p_data.shape:
         raise ValueError(f"d has shape {d.shape}, the densities {p_data.shape}: evaluate D on the same grid")
     seen = (p_data > 0) | (p_g > 0)
@@ -229,7 +229,7 @@ def generator_gradient(
     [0.137, 3.863]
     """
     limits.one_of("loss", loss, ("minimax", "non-saturating"))
-    x = arrays.floats("x", x)
+    x = limits.floats("x", x)
     steps = np.diff(x / 2) if x.ndim == 1 else x  # halved: the difference of two floats may be none
     cell = 2 * float(steps[0]) if x.ndim == 1 and x.size >= 3 else 0.0
     rounding = 4 * np.finfo(np.float64).eps * np.abs(x).max()
@@ -258,7 +258,7 @@ def _xlogy(x: Array, y: Array) -> Array:
 
 
 def _non_negative(p: ArrayLike, name: str) -> Array:
-    array = arrays.floats(name, p, finite=False)
+    array = limits.floats(name, p, finite=False)
     bad = ~(np.isfinite(array) & (array >= 0))
     if bad.any():
         raise ValueError(f"{name} holds {array[bad][0]}; probabilities and densities are finite and >= 0")

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ganlib import arrays, limits, tensors
+from ganlib import limits, tensors
 from ganlib.device import pick_device
 
 MOST = 10**6  # modes
@@ -81,7 +81,7 @@ class Mixture:
 
         For 1-D data x may have any shape: its last axis is the coordinate where it is 1 long and not the only one.
         """
-        points = arrays.floats("x", x)
+        points = limits.floats("x", x)
         if self.dim == 1 and (points.ndim < 2 or points.shape[-1] != 1):
             points = points[..., None]
         if points.ndim == 0:

@@ -2,7 +2,7 @@
 
 import pytest
 
-LONGEST = ("test_colab.py", "test_lowest.py")
+LONGEST = ("test_colab.py", "test_lowest.py", "test_proofs_search.py", "test_proofs_tampered.py", "test_distributed.py")
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from ganlib import runs
-from ganlib.provenance import environment, write_results
+from ganlib.lab import runs
+from ganlib.lab.results import environment, write_results
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `pytest`, unlike `python -m pytest`, leaves the checkout off the path

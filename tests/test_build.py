@@ -2,60 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import re
 import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import yaml
-from jupyter_cache.cache.db import NbCacheRecord
+from books import FRONT, ROOT, book, book_build, cell, contents, execute, stand_in_mathjax
+from bs4 import BeautifulSoup
 
-ROOT = Path(__file__).resolve().parents[1]
-
-spec = importlib.util.spec_from_file_location("book_build", ROOT / "book" / "build.py")
-book_build = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(book_build)
-book_execute = sys.modules["execute"]
-
-CHAPTER = """\
----
-jupytext:
-  text_representation:
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-# A chapter
-
-```{code-cell} ipython3
+NUMBER = """\
 import sys
 sys.path.insert(0, "ROOT")
 from ganlib.number import number
 with open("ROOT/executed", "a") as file:
     file.write("once\\n")
-print("the number is", number)
-```
-"""
+print("the number is", number)"""
+CHAPTER = FRONT + cell(NUMBER)
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """A book of one chapter, which imports a library of one number and counts how often it is executed."""
-    root = tmp_path / "tiny"
-    for folder in ("book", "ganlib"):
-        (root / folder).mkdir(parents=True)
-    (root / "_config.yml").write_text("title: Tiny\nexecute: {execute_notebooks: cache}\n")
-    (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters: [{file: book/chapter}]\n")
-    (root / "constraints.txt").write_text("# no pins\n")
+    root = book(tmp_path / "tiny", {"chapter": ""})
+    (root / "ganlib").mkdir()
     (root / "ganlib" / "__init__.py").touch()
     (root / "ganlib" / "number.py").write_text("number = 1\n")
-    (root / "book" / "index.md").write_text("# Tiny\n")
     write(root, CHAPTER)
     return root
 
@@ -132,7 +108,7 @@ def test_a_chapter_is_executed_as_on_colab(tiny: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     (tiny / "book" / "results").mkdir()
     (tiny / "book" / "results" / "one.json").write_text("225")
-    (tiny / "book" / "chapter.md").write_text(re.sub(r"import sys\n(.|\n)*?```", f"{COLAB}```", CHAPTER))
+    (tiny / "book" / "chapter.md").write_text(FRONT + cell(COLAB))
     book_build.build(tiny)
     text = html(tiny)
     assert "a committed result: 225" in text  # but for this: the page shows it, a notebook cannot
@@ -145,8 +121,8 @@ def test_chapters_are_executed_side_by_side_and_one_that_raises_spoils_no_other(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Two chapters that each wait until the other has begun, and a third that raises."""
-    monkeypatch.setattr(book_execute.psutil, "virtual_memory", lambda: SimpleNamespace(available=3 * 2**31))
-    monkeypatch.setattr(book_execute.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(execute.psutil, "virtual_memory", lambda: SimpleNamespace(available=3 * 2**31))
+    monkeypatch.setattr(execute.os, "cpu_count", lambda: 8)
     wait = """\
 import pathlib, time
 pathlib.Path("ROOT/{me}").touch()
@@ -158,44 +134,42 @@ else:
     raise TimeoutError
 """
     names = ("one", "two", "raises")
-    (tiny / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/index\nchapters:\n" + "".join(f"- file: book/{name}\n" for name in names)
-    )
+    contents(tiny, *names)
     for name, code in zip(
         names, (wait.format(me="one", other="two"), wait.format(me="two", other="one"), "1 / 0\n"), strict=True
     ):
-        chapter = re.sub(r"import sys\n(.|\n)*?```", f"{code}```", CHAPTER).replace("ROOT", str(tiny))
-        (tiny / "book" / f"{name}.md").write_text(chapter)
-    assert list(book_execute.execute(tiny)) == ["book/raises"]
+        (tiny / "book" / f"{name}.md").write_text(FRONT + cell(code.replace("ROOT", str(tiny))))
+    assert list(execute.execute(tiny)) == ["book/raises"]
     assert "executing 3 chapters, 3 at a time" in capfd.readouterr().out
-    assert list(book_execute.execute(tiny)) == ["book/raises"]  # the others' outputs are stored
+    assert list(execute.execute(tiny)) == ["book/raises"]  # the others' outputs are stored
     assert "executing 1 chapters, 1 at a time" in capfd.readouterr().out
 
 
-def test_storing_outputs_drops_nothing_that_another_process_is_storing(tiny: Path) -> None:
-    """What jupyter_cache sees of such a record when it tidies up: beyond its limit, and its file not written yet."""
-    cache = book_execute.get_cache(tiny / "_build" / ".jupyter_cache")
-    NbCacheRecord.create_record(uri="another.md", hashkey="0" * 32, db=cache.db, data={})
-    cache.change_cache_limit(1)
-    assert book_execute.execute(tiny) == {}
-    assert len(cache.list_cache_records()) == 2
-
-
 def test_a_kernel_that_dies_is_said_to_have(tiny: Path) -> None:
-    """And the traceback of an earlier build is not taken for what happened."""
     write(tiny, CHAPTER.replace("print(", "1 / 0, print("))
-    assert "ZeroDivisionError" in book_execute.execute(tiny)["book/chapter"]
+    assert "ZeroDivisionError" in execute.execute(tiny)["book/chapter"]
     write(tiny, CHAPTER.replace("print(", "import os; os._exit(1), print("))
-    assert book_execute.execute(tiny)["book/chapter"].startswith("its kernel died")
+    assert execute.execute(tiny)["book/chapter"].startswith("its kernel died")
+
+
+def test_an_interruption_leaves_no_kernel_behind(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(book_build, "ROOT", tiny)
+    others = set(psutil.Process().children(recursive=True))
+    (tiny / "book" / "chapter.md").write_text(
+        FRONT + cell(f"import os, signal, time\nos.kill({os.getpid()}, signal.SIGINT)\ntime.sleep(600)")
+    )
+    assert book_build.main([]) == 130
+    assert capfd.readouterr().err == "error: interrupted; the chapters executed so far are kept\n"
+    assert set(psutil.Process().children(recursive=True)) <= others
 
 
 def test_chapters_that_train_come_first(tiny: Path) -> None:
-    (tiny / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/index\nchapters: [{file: book/chapter}, {file: book/trains}, {file: book/words}]\n"
-    )
+    contents(tiny, "chapter", "trains", "words")
     (tiny / "book" / "trains.md").write_text(CHAPTER.replace("import sys", "import sys\nsteps = on_gpu(1000, 10)"))
     (tiny / "book" / "words.md").write_text("# No code\n")
-    assert [path.stem for path in book_execute.chapters(tiny)] == ["trains", "chapter"]
+    assert list(execute.chapters(tiny)) == ["book/trains", "book/chapter"]
 
 
 def test_a_warning_fails_the_strict_build_only(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -261,7 +235,6 @@ def test_keys_follow_what_a_page_is_made_from(tiny: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("import os; print(OSError(28, os.strerror(28))); exit(1)", "the disk is full: free some space"),
         ("exit(2)", "Jupyter Book failed with code 2"),
         ("pass", "index.html was not written"),
     ],
@@ -310,44 +283,27 @@ Prove it.
 :class: dropdown
 Like this.
 ```
-
-```{bibliography}
-```
 """
 
 
-def no_network(cache: Path) -> Path:
-    """A cache of npm packages that already holds a stand-in for MathJax."""
-    sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    try:
-        import local_mathjax
-        import npm
-    finally:
-        sys.path.pop(0)
-    wanted = local_mathjax.WANTED
-    folder = cache / npm.place("mathjax", local_mathjax.VERSION, local_mathjax.SHA512, wanted)
-    for path in wanted.values():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).mkdir() if path.endswith("/") else (folder / path).touch()
-    return cache
-
-
-def test_the_projects_own_configuration_builds_what_chapters_use_without_a_warning(tmp_path: Path) -> None:
+def test_the_projects_own_configuration_builds_what_chapters_use_without_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANLIB_BOOK_URL", "https://example.org/book")
     root = tmp_path / "own"
-    (root / "book").mkdir(parents=True)
+    chapter = FRONT + "Words that say what this page is about.\n\n"
+    chapter += cell('import sys\nprint("a result")\nprint("SOMETHING NOISY".lower(), file=sys.stderr)') + PAGE
+    book(root, {"chapter": chapter})
     for name in ("_ext", "static"):
         shutil.copytree(ROOT / "book" / name, root / "book" / name, ignore=shutil.ignore_patterns("__pycache__"))
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    config["sphinx"]["config"]["local_mathjax_cache"] = str(no_network(tmp_path / "cache"))
+    config["sphinx"]["config"]["local_mathjax_cache"] = str(stand_in_mathjax(tmp_path / "cache"))
     (root / "_config.yml").write_text(yaml.safe_dump(config))
-    (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters: [{file: book/chapter}]\n")
     (root / "book" / "references.bib").write_text("@misc{someone, author={Some One}, title={A Title}, year={2014}}\n")
-    (root / "book" / "index.md").write_text("# Home\n")
+    (root / "book" / "index.md").write_text("# Home\n\n```{bibliography}\n```\n")
     for name in (".pytest_cache/README.md", "README.md", "docs/page.md"):  # pages of other things
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text("# Not a chapter\n")
-    noisy = 'import sys\nprint("a result")\nprint("SOMETHING NOISY".lower(), file=sys.stderr)'
-    (root / "book" / "chapter.md").write_text(re.sub(r"import sys\n(.|\n)*?```", f"{noisy}\n```", CHAPTER) + PAGE)
     book_build.build(root, strict=True)
 
     text = html(root)
@@ -356,9 +312,21 @@ def test_the_projects_own_configuration_builds_what_chapters_use_without_a_warni
     for macro in ("pdata", "pg", "pz", "E", "KL", "JSD"):
         assert f'"{macro}":' in text
     # Nothing on the page is loaded from another site.
-    loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"([^\"]+)\"", text)
-    assert any(address.endswith("ganlib.css") or "ganlib.css?" in address for address in loaded)
+    soup = BeautifulSoup(text, "html.parser")
+    loading = soup.select("script[src], img[src], iframe[src], link[href]:not([rel=canonical])")
+    loaded = [str(tag.get("src") or tag["href"]).partition("?")[0] for tag in loading]
+    assert {"../_static/ganlib.css", "../_static/favicon.png"} <= {*loaded}
     assert [address for address in loaded if re.match(r"(https?:)?//", address)] == []
+    # What a site shows where a page is shared.
+    tags = {tag.get("property") or tag.get("name"): tag["content"] for tag in soup.select("meta[content]")}
+    assert tags["og:title"] == "A chapter"
+    assert tags["og:description"] == tags["description"]
+    assert tags["description"].startswith("Words that say what this page is about.")
+    assert tags["og:url"] == "https://example.org/book/book/chapter.html"
+    card = tags["og:image"].removeprefix("https://example.org/book/")
+    assert (root / "_build" / "html" / card).is_file()
+    assert tags["og:site_name"] == config["title"]
+    assert {"og:type", "og:image:alt", "twitter:card", "theme-color"} <= tags.keys()
     assert 'data-mode="auto"' in text or "dataset.mode" in text
     assert "thebe" not in text.lower()
 

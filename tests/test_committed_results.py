@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, fetched, runs, sampling, vae
-from ganlib.evaluation import to_unit
-from ganlib.images import Images
-from ganlib.trained import open_trained
+from ganlib import data, sampling
+from ganlib.data import fetched
+from ganlib.data.images import Images
+from ganlib.lab import runs
+from ganlib.lab.generators import open_trained
+from ganlib.lab.measure import to_unit
+from ganlib.lab.models import vae
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"

@@ -1,8 +1,10 @@
-"""Two gloo processes started by torchrun train what one process trains on the same minibatch."""
+"""Two gloo processes, those of torchrun or forked, train what one process trains on the same minibatch."""
 
 import copy
+import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +18,9 @@ import torch.distributed as dist
 from scipy.io import savemat
 from torch import nn
 
-from ganlib import checkpoint, distributed, precision
+from ganlib.lab import checkpoint, cli, results
+from ganlib.lab.speed import distributed, precision
+from ganlib.tests.processes import FORKED
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = {
@@ -41,6 +45,30 @@ def train(*what):
     return subprocess.run(command(*what), cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment())
 
 
+def in_a_process(arguments, variables, errors):
+    os.environ.update(variables)
+    sys.stderr = open(errors, "w", buffering=1)  # noqa: SIM115  # until the process ends
+    sys.exit(cli.main(arguments))
+
+
+def train_forked(name, folder, settings, *more):
+    """As two processes of torchrun, which import nothing: their exit codes, and what rank 0 says."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    errors = [folder.with_name(f"{folder.name}-{rank}") for rank in range(2)]
+    processes = []
+    for rank, said in enumerate(errors):
+        variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        variables |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        arguments = command(name, folder, 1, settings, *more)[3:]
+        processes.append(FORKED.Process(target=in_a_process, args=(arguments, variables, said)))
+        processes[-1].start()
+    for process in processes:
+        process.join(300)
+    return [process.exitcode for process in processes], errors[0].read_text()
+
+
 def runs(process):
     """Whether a process, not a child of ours, is alive: one that nobody waits for stays as a zombie."""
     try:
@@ -52,12 +80,10 @@ def runs(process):
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_match_one(name, tmp_path):
     settings = {**RUNS[name], "iterations": 10, "every": 5}
-    results = []
-    for processes in (1, 2):
-        done = train(name, tmp_path / str(processes), processes, settings)
-        assert done.returncode == 0, done.stderr
-        results.append(checkpoint.newest(tmp_path / str(processes))[0])
-    one, two = results
+    assert cli.main(command(name, tmp_path / "1", 1, settings)[3:]) == 0
+    codes, said = train_forked(name, tmp_path / "2", settings)
+    assert codes == [0, 0], said
+    one, two = (checkpoint.newest(tmp_path / processes)[0] for processes in "12")
     assert one.iteration == two.iteration == 10
     for key, tensor in one.tensors.items():
         if key.startswith(("generator.", "discriminator.")):
@@ -77,8 +103,8 @@ def test_a_minibatch_that_does_not_divide_is_refused(tmp_path):
 
 def test_a_folder_that_holds_a_run_is_not_overwritten_by_two_processes_either(tmp_path):
     settings = {**RUNS["small-mlp"], "iterations": 8, "every": 4}
-    done = train("small-mlp", tmp_path / "run", 2, settings)
-    assert done.returncode == 0, done.stderr
+    codes, said = train_forked("small-mlp", tmp_path / "run", settings)
+    assert codes == [0, 0], said
     again = train("small-mlp", tmp_path / "run", 2, settings)
     assert again.returncode != 0
     assert "resume" in again.stderr
@@ -145,8 +171,21 @@ def test_processes_with_other_data_each_are_refused(tmp_path):
 
 @pytest.mark.skipif(not precision.has_bf16(torch.device("cpu")), reason="needs bfloat16 in hardware")
 def test_two_processes_compute_batch_norm_in_bfloat16(tmp_path):
-    done = train("small-mlp", tmp_path, 2, {**RUNS["small-mlp"], "iterations": 4, "every": 4}, "--precision", "bf16")
+    settings = {**RUNS["small-mlp"], "iterations": 4, "every": 4}
+    codes, said = train_forked("small-mlp", tmp_path / "run", settings, "--precision", "bf16")
+    assert codes == [0, 0], said
+
+
+def test_two_processes_write_one_result(tmp_path):
+    small = ["reproduce", "ring8", "--set", "iterations=4", "--set", "every=2", "--samples", "50"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "ganlib"]
+    variables = environment() | {"GANLIB_DEVICE": "cpu", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*launcher, *small], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert done.stdout == "trained/ring8/ring8.json\n"  # rank 0's, once
+    found = json.loads((tmp_path / "trained/ring8/ring8.json").read_text())
+    assert found["processes"] == 2
+    assert found["command"] == results.command_line(small)
 
 
 @pytest.fixture
@@ -166,11 +205,11 @@ def test_batch_norm_over_processes_is_torchs(alone, shape, mean, spread):
     ours = distributed.synchronised(nn.Sequential(copy.deepcopy(theirs)))
     x = mean + spread * torch.randn(shape, dtype=torch.float64).float()
     weights = torch.randn(shape)
-    results = []
+    found = []
     for net in (theirs, ours):
         given = x.clone().requires_grad_()
         y = net(given)
         (y * weights).sum().backward()
-        results.append((y.detach(), given.grad * spread, *net.state_dict().values()))
-    for a, b in zip(*results, strict=True):
+        found.append((y.detach(), given.grad * spread, *net.state_dict().values()))
+    for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, atol=2e-3, rtol=2e-3)

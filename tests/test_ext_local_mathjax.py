@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import local_mathjax
+import npm
 import pytest
+from books import stand_in_mathjax
 from sphinx.errors import ExtensionError
 from sphinx.testing.util import SphinxTestApp
-
-ROOT = Path(__file__).resolve().parents[1]
-EXTENSIONS = ROOT / "book" / "_ext"
-
-
-@pytest.fixture
-def extensions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the extension be found as it is during a build, and forgotten afterwards."""
-    monkeypatch.syspath_prepend(str(EXTENSIONS))
-    for name in ("npm", "local_mathjax"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
 
 
 def page(tmp_path: Path, cache: Path, more: str = "") -> tuple[str, str]:
@@ -36,24 +27,13 @@ def page(tmp_path: Path, cache: Path, more: str = "") -> tuple[str, str]:
     return text, warnings
 
 
-def test_pages_load_the_local_copy(extensions: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import local_mathjax
-    import npm
-
-    def package(name: str, version: str, sha512: str, wanted: dict[str, str], cache: Path) -> Path:
-        assert (name, version) == ("mathjax", local_mathjax.VERSION)
-        for path in wanted.values():
-            if not path.endswith("/"):
-                (cache / path).parent.mkdir(parents=True, exist_ok=True)
-                (cache / path).write_text(path)
-        return cache
-
-    monkeypatch.setattr(npm, "package", package)
-    text, warnings = page(tmp_path, tmp_path / "cache")
+def test_pages_load_the_local_copy(tmp_path: Path) -> None:
+    text, warnings = page(tmp_path, stand_in_mathjax(tmp_path / "cache"))
     assert 'src="_static/mathjax/startup.js' in text
     assert '"loader": {"load": ["core", "input/tex", "output/chtml", "a11y/assistive-mml"]}' in text
     assert "https://" not in "".join(line for line in text.splitlines() if "<script" in line)
-    assert (tmp_path / "source" / "_build" / "html" / "_static" / "mathjax" / "startup.js").is_file()
+    copied = tmp_path / "source" / "_build" / "html" / "_static" / "mathjax"
+    assert all((copied / name).exists() for name in ("LICENSE", *local_mathjax.FILES, *local_mathjax.FOLDERS))
     assert "MathJax" not in warnings
 
 
@@ -64,28 +44,25 @@ def no_copy(tmp_path: Path) -> Path:
     return tmp_path / "a file" / "cache"
 
 
-def test_without_a_copy_there_is_no_page(
-    extensions: None, tmp_path: Path, no_copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_copy_there_is_no_page(tmp_path: Path, no_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GANLIB_MATHJAX", raising=False)
     with pytest.raises(ExtensionError, match=r"cannot be written.*GANLIB_MATHJAX=cdn"):
         page(tmp_path, no_copy)
     assert not list(tmp_path.rglob("*.html"))
 
 
-def test_another_archive_is_as_bad_as_none(extensions: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An npm that hands out what is asked for, but not the bytes that were expected."""
-    import npm
+def test_another_archive_is_as_bad_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(folder: Path) -> None:
+        raise npm.Unexpected("not what package-lock.json expects")
 
-    program = "import pathlib; pathlib.Path('mathjax-3.2.2.tgz').write_bytes(b'other')"
-    monkeypatch.setattr(npm, "command", lambda: [sys.executable, "-c", program])
+    monkeypatch.setattr(npm, "install", other)
     monkeypatch.delenv("GANLIB_MATHJAX", raising=False)
-    with pytest.raises(ExtensionError, match=r"mathjax 3\.2\.2 is not the expected archive"):
+    with pytest.raises(ExtensionError, match=r"not what package-lock\.json expects"):
         page(tmp_path, tmp_path / "cache")
 
 
 def test_asked_for_elsewhere_every_page_says_where_it_comes_from(
-    extensions: None, tmp_path: Path, no_copy: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, no_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GANLIB_MATHJAX", "cdn")
     text, warnings = page(tmp_path, no_copy, "html_theme = 'pydata_sphinx_theme'\n")
@@ -95,7 +72,7 @@ def test_asked_for_elsewhere_every_page_says_where_it_comes_from(
     assert "pages will fetch MathJax from another site" in warnings
 
 
-def test_another_word_is_refused(extensions: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_word_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANLIB_MATHJAX", "yes")
     with pytest.raises(ExtensionError, match="GANLIB_MATHJAX is 'yes'"):
         page(tmp_path, tmp_path / "cache")

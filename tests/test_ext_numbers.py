@@ -12,17 +12,13 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from sphinx.testing.util import SphinxTestApp
+from sphinx_pages import EXTENSIONS, build
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTENSIONS = ROOT / "book" / "_ext"
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 RESULT = ROOT / "benchmarks" / "results" / "floor.json"
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
-CONF = f"""\
-import sys
-sys.path.insert(0, {str(EXTENSIONS)!r})
-extensions = ["myst_nb", "sphinxcontrib.bibtex", "results", "typed_numbers"]
+CONF = """\
+extensions = ["myst_nb", "sphinxcontrib.bibtex", "results", "typed_numbers", "notebooks"]
 bibtex_bibfiles = ["references.bib"]
 exclude_patterns = ["_build", "README.md"]
 nb_execution_mode = "off"
@@ -33,18 +29,12 @@ myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_inline", "attrs_bl
 def folder_of_a_book(folder: Path) -> Path:
     (folder / "benchmarks" / "results").mkdir(parents=True)
     shutil.copy(RESULT, folder / "benchmarks" / "results")
-    (folder / "conf.py").write_text(CONF)
     (folder / "references.bib").write_text("@misc{paper2014, author={A, B and C, D}, title={T}, year={2014}}\n")
     return folder
 
 
 def complaints(folder: Path) -> list[str]:
-    app = SphinxTestApp("html", srcdir=folder)
-    try:
-        app.build()
-        lines = COLOUR.sub("", app.warning.getvalue()).splitlines()
-    finally:
-        app.cleanup()
+    lines = build(folder, CONF)[1].splitlines()
     assert [line for line in lines if "[ganlib.numbers]" not in line] == []
     return lines
 
@@ -52,19 +42,10 @@ def complaints(folder: Path) -> list[str]:
 TYPED = {
     "The score is 225.3.": "225.3",
     "It keeps .8 of them.": ".8",
+    "It falls by −3.5.": "−3.5",
     "It is right in 98 % of cases.": "98 %",
     "It is right in 98% of cases.": "98%",
     "About two thirds, 66 per cent.": "66 per cent",
-    "They reach 225 nats.": "225 nats",
-    "They reach 225-nat scores, or 225 nats.": "225 nats",
-    "It took 30 s on a CPU.": "30 s",
-    "It took 20 to 30 minutes.": "20 to 30 minutes",
-    "It takes twenty minutes.": "twenty minutes",
-    "Half an hour is enough; two hours are not.": "two hours",
-    "It is sent in 12 ms and 400 kB.": "12 ms",
-    "The file has 5 MB.": "5 MB",
-    "It makes 1,800 steps/s here.": "1,800 steps/s",
-    "It makes 1,800 images a second.": "1,800 images a second",
     "It is 30 times faster.": "30 times faster",
     "It is a 30-fold gain.": "30-fold",
     "It gains 2× over that.": "2×",
@@ -73,67 +54,28 @@ TYPED = {
     "Table 1 has 225 +- 2.": "225 +- 2",
     "It falls to 1e-6.": "1e-6",
     "It falls to 3 × 10^-6.": "3 × 10",
-    "It scores about 242.": "about 242",
-    "It scores ~242.": "~242",
-    "It falls to −256,000.": "−256,000",
-    "It covers 7 of 8 modes.": "7 of 8",
-    "It covers 7 out of the 8 modes.": "7 out of the 8",
     "*It is **98.2** there.*": "98.2",
+    "They reach 98.**2** there.": "98.2",
     "[It is 98.2 there](https://example.org/2.5).": "98.2",
-    "[It is 98.2 there](index.md).": "98.2",
     "- one\n- It is 98.2 there.": "98.2",
     "| a | b |\n|---|---|\n| c | 98.2 |": "98.2",
     ":::{note}\nIt is 98.2 there.\n:::": "98.2",
-    ":::{admonition} Title\n:class: dropdown\nIt is 98.2 there.\n:::": "98.2",
     ":::{figure} dot.png\nIt is 98.2 there.\n:::": "98.2",
     ":::{figure} dot.png\n:alt: Two bars, one at 98 %\n:::": "98 %",
     ":::{table} It is 98.2 there.\n| a |\n|---|\n| b |\n:::": "98.2",
     ":::{list-table}\n* - a\n* - It is 98.2 there.\n:::": "98.2",
     "Text[^n].\n\n[^n]: It is 98.2 there.": "98.2",
     "> It is 98.2 there.": "98.2",
-    "In disguise: $225 \\pm 2$.": "225 ± 2",
+    "In disguise: $225 {\\pm} 2$.": "225 ± 2",
+    "In disguise:\n\n$$\nx = 225 \\,\\pm\\, 2\n$$": "225 ± 2",
     "In disguise: `225 ± 2`.": "225 ± 2",
     'He says "it is good", and it is 98.2; "yes".': "98.2",
     # A name's number ends where another begins
     "In Table 1, 98.2 was reached.": "98.2",
-    "In Figure 2, 98 % of them are copies.": "98 %",
-    "At step 500, 12.5 was reached.": "12.5",
-    "It has, in part 3.5, in table 2, no more.": "3.5",
-    "Table 1 and 98 nats are given.": "98 nats",
     "Section 5 and 98 % of the rest.": "98 %",
     "On torch 30 times faster.": "30 times faster",
     # A class that the author wrote
     "They reach [98.2 nats]{.result} here.": "98.2",
-    "They reach [98.2 nats]{.published} here.": "98.2",
-    "They reach [98.2 nats]{.pasted-text} here.": "98.2",
-    "{.result}\nThey reach 98.2 nats here.": "98.2",
-    "```{class} pasted-text\n```\n\nThey reach 98.2 nats here.": "98.2",
-    "```{role} mine(emphasis)\n:class: pasted-text\n```\n\nThey reach {mine}`98.2` nats here.": "98.2",
-    "```{role} pasted-text\n```\n\nThey reach {pasted-text}`98.2` nats here.": "98.2",
-    # What looks like code, and is text
-    "<p>They reach 98.2 nats.</p>": "98.2",
-    "<div><table><tr><td>98</td><td>nats</td></tr></table></div>": "98  nats",
-    "They reach 98.<b>2</b> nats.": "98.2",
-    "```{raw} html\n<p>98.2&nbsp;nats</p>\n```": "98.2",
-    "```{parsed-literal}\n98.2 nats\n```": "98.2",
-    "```{parsed-literal}\n*98*.2 nats\n```": "98.2",
-    # Spreads and units of formulas
-    "In disguise: $225 \\,\\pm\\, 2$.": "225 ± 2",
-    "In disguise: $225 {\\pm} 2$.": "225 ± 2",
-    "In disguise:\n\n$$\nx = 225 \\pm 2\n$$": "225 ± 2",
-    "They reach $235.3$ nats.": "235.3",
-    "They reach $235$ nats.": "235 nats",
-    "They reach $\\approx 10{,}000$ images a second.": "10000 images a second",
-    "It is right in $98$ % of cases.": "98 %",
-    # In other words
-    "It is three times faster.": "three times faster",
-    "It is right twice as often.": "twice as often",
-    "Forty-two times as good as that.": "Forty-two times as good",
-    "A 98-percent share.": "98-percent",
-    "A 98 per-cent share.": "98 per-cent",
-    "Ninety-three per cent of them are copies.": "Ninety-three per cent",
-    "They reach 225.3nats.": "225.3nats",
-    "It is 2.5x as good.": "2.5x",
 }
 ALLOWED = [
     "We draw 10,000 samples of 50 images, 28 × 28 pixels, k = 1, with 4×4 maps, ten times each.",
@@ -145,18 +87,12 @@ ALLOWED = [
     "```python\nx = 98.2  # 98 %\n```",
     "$$\nx = 98.2\n$$",
     "<p>See <code>lr=98.2</code> and Table 2.</p>\n<style>p { top: 98.2px }</style>\n<!-- 98.2 -->",
-    "```{raw} latex\n98.2 nats\n```",
-    "```\nx = 98.2\n```",
-    "Figures 2, 3 and 4, sections 4.1, 4.2 and 5.1, Figures 2 \u2013 4, steps 1 to 3, step 2. Python 3.11 and 3.12.",
     "A rate of $0.1$ and $k = 5$ steps, $1$s and $0$s, $x \\pm 1$, $\\pm 0.5$, $3 \\pmod 2$, twice as long.",
-    'One note says “the loss must be 1.386” and "at 50 % it ends".',
+    'One note says “the loss must be 1.386” and "at 50 % *it* ends".',
     "> It is 98.2 there.\n>\n> -- somebody {cite}`paper2014`",
     "[](https://example.org/98.2) <https://example.org/98.2>",
-    "From 1 to 8, one of the 5, in 3 of the lists, 1/2 of it, the first 1,000, at most 100.",
     "It is {result}`floor ratios.fp32 / bf16.median .2f` times faster, {result}`floor wall_seconds .1f` seconds.",
     "They have {published}`225 ± 2 <paper2014>` nats.",
-    "They have {published}`225 ± 2` nats {cite}`paper2014`.",
-    "Table 1 of the paper has {published}`225 ± 2` nats.",
     ":::{figure} dot.png\n:alt: A hump with its top at 0.25, between minus 1.5 and 1.5\n:::",
 ]
 
@@ -219,34 +155,13 @@ def test_cells_may_print_and_glue_and_captions_may_not_type(tmp_path: Path) -> N
         drawn("A dot at $t = 0.5$."),
     ]
     (folder / "index.ipynb").write_text(executed(*page))
-    lines = [line for line in COLOUR.sub("", built_warnings(folder)).splitlines() if line]
-    assert len(lines) == 1  # the value that no cell computed: myst-nb says so itself
-    assert "No key 'other' found in glue data" in lines[0]
+    pages, warnings = build(folder, CONF)
+    assert 'class="math' in (pages / "index.html").read_text()  # in the caption
+    (line,) = warnings.splitlines()  # the value that no cell computed: myst-nb says so itself
+    assert "No key 'other' found in glue data" in line
     (folder / "index.ipynb").write_text(executed(text("# Page"), glued("score", 1.0), drawn("A dot at 98.2 there.")))
     (line,) = complaints(folder)
     assert "'98.2' (a decimal)" in line
-
-
-def built_warnings(folder: Path) -> str:
-    app = SphinxTestApp("html", srcdir=folder)
-    try:
-        app.build()
-        assert 'class="math' in (Path(app.outdir) / "index.html").read_text()  # in the caption
-        return app.warning.getvalue()
-    finally:
-        app.cleanup()
-
-
-def test_published_number_needs_a_source(tmp_path: Path) -> None:
-    folder = folder_of_a_book(tmp_path)
-    page = folder / "index.md"
-    page.write_text(
-        "# Page\n\n## One\n\nThey have {published}`225 ± 2` nats.\n\n"
-        "## Two\n\n{cite}`paper2014`\n\n```{bibliography}\n```\n"
-    )
-    (line,) = complaints(folder)
-    assert "the published number '225 ± 2' names no source" in line
-    assert "{published}`225 ± 2 <key>`" in line
 
 
 def test_a_page_that_is_not_read_again_is_complained_of_again(tmp_path: Path) -> None:
@@ -260,12 +175,11 @@ def test_a_page_that_is_not_read_again_is_complained_of_again(tmp_path: Path) ->
 
 def test_exported_notebook_has_the_numbers(tmp_path: Path) -> None:
     folder = folder_of_a_book(tmp_path)
-    (folder / "conf.py").write_text(CONF + "extensions += ['notebooks']\n")
     text = (
         "# Page\n\nIt is {result}`floor ratios.fp32 / bf16.median .2f`, they have {published}`225 ± 2 <paper2014>`.\n\n"
         "| a |\n|---|\n| {result}`floor wall_seconds .1f` |\n"
     )
-    cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell("1")]
+    cells = [nbformat.v4.new_markdown_cell(text), drawn("What it is.")]
     (folder / "index.ipynb").write_text(executed(*cells))
     assert complaints(folder) == []
     notebook = json.loads((folder / "_build" / "html" / "_notebooks" / "index.ipynb").read_text())
@@ -273,6 +187,7 @@ def test_exported_notebook_has_the_numbers(tmp_path: Path) -> None:
     result = json.loads(RESULT.read_text())
     assert f"It is {result['ratios']['fp32 / bf16']['median']:.2f}, they have 225 ± 2." in exported
     assert f"| {result['wall_seconds']:.1f} |" in exported
+    assert "What it is.\n\n<details>\n<summary>The figure in words</summary>\n\nA dot at 0.5\n\n</details>" in exported
 
 
 spec = importlib.util.spec_from_file_location("book_build", ROOT / "book" / "build.py")
@@ -280,14 +195,9 @@ book_build = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(book_build)
 
 
-def test_the_books_build_fails_on_typed_numbers_and_on_changed_results(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_books_build_fails_on_typed_numbers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """With the real Jupyter Book, and not only when it is strict."""
     (tmp_path / "book").mkdir()
-    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
-    result = tmp_path / "benchmarks" / "results" / "floor.json"
-    shutil.copy(RESULT, result)
     shutil.copytree(EXTENSIONS, tmp_path / "book" / "_ext", ignore=shutil.ignore_patterns("__pycache__"))
     local = "{results: book/_ext, typed_numbers: book/_ext}"
     (tmp_path / "_config.yml").write_text(f"title: Tiny\nsphinx: {{local_extensions: {local}}}\n")
@@ -298,16 +208,6 @@ def test_the_books_build_fails_on_typed_numbers_and_on_changed_results(
         book_build.build(tmp_path)
     (line,) = capfd.readouterr().err.splitlines()
     assert "index.md:3: WARNING: a typed number, '98.2'" in line
-    page.write_text("# Tiny\n")
-    content = json.loads(result.read_text())
-    content["run"]["width"] = 7
-    result.write_text(json.dumps(content))
-    with pytest.raises(book_build.BuildError, match="Jupyter Book failed with 1 warnings or errors"):
-        book_build.build(tmp_path)
-    shown = capfd.readouterr().err
-    assert (
-        "benchmarks/results/floor.json: its setting width is 7, and the run mnist-paper has 1200; run python" in shown
-    )
 
 
 def test_the_book_is_built_with_both_checks() -> None:

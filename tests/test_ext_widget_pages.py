@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import re
 import sys
@@ -13,15 +12,16 @@ from typing import Any
 
 import nbformat
 import pytest
-from sphinx.testing.util import SphinxTestApp
+from sphinx_pages import build as build_pages
 
-ROOT = Path(__file__).resolve().parents[1]
-EXTENSIONS = ROOT / "book" / "_ext"
-
-spec = importlib.util.spec_from_file_location("widget_pages", EXTENSIONS / "widget_pages.py")
-widget_pages = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(widget_pages)
-
+CONF = """\
+extensions = ['myst_nb', 'widget_pages']
+nb_execution_mode = 'off'
+nb_ipywidgets_js = {}
+root_doc = 'one'
+exclude_patterns = ['_build']
+suppress_warnings = ['myst-nb.lexer']
+"""
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 MODULE = "export default { render({ el }) { el.append('</script>'); } };"
@@ -61,17 +61,7 @@ def ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def build(folder: Path) -> tuple[Path, str]:
-    (folder / "conf.py").write_text(
-        f"import sys\nsys.path.insert(0, {str(EXTENSIONS)!r})\nextensions = ['myst_nb', 'widget_pages']\n"
-        "nb_execution_mode = 'off'\nnb_ipywidgets_js = {}\nroot_doc = 'one'\nexclude_patterns = ['_build']\n"
-        "suppress_warnings = ['myst-nb.lexer']\n"
-    )
-    app = SphinxTestApp("html", srcdir=folder)
-    try:
-        app.build()
-        return Path(app.outdir), app.warning.getvalue()
-    finally:
-        app.cleanup()
+    return build_pages(folder, CONF)
 
 
 def state_of(html: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import checkpoint, runs
-from ganlib.checkpoint import Checkpoint
+from ganlib.lab import checkpoint, runs
+from ganlib.lab.checkpoint import Checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # `pytest`, unlike `python -m pytest`, leaves the checkout off the path

@@ -17,8 +17,8 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from ganlib import cli
-from ganlib.studies.common import side_by_side
+from ganlib.lab import cli
+from ganlib.lab.studies.common import side_by_side
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 SMALL = ["--set=iterations=4", "--set=every=2", "--quiet", "--device", "cpu"]
@@ -39,14 +39,14 @@ runpy.run_module("ganlib", run_name="__main__", alter_sys=True)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("module", ["ganlib.cli", "argparse", "numpy", "torch", "torch._C", "ganlib.training"])
+@pytest.mark.parametrize("module", ["ganlib.lab.cli", "argparse", "numpy", "torch", "torch._C", "ganlib.lab.training"])
 def test_a_signal_while_modules_are_imported(tmp_path, module, number):
     command = [sys.executable, "-c", AT_IMPORT, module, str(int(number)), "train", *IMAGES]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "RANK": "0"})
     assert (done.returncode, done.stdout) == (130, "")
     lines = done.stderr.splitlines()
     assert lines[0] == "interrupted"
-    if module not in ("ganlib.cli", "argparse"):  # from when it is known what was asked for
+    if module not in ("ganlib.lab.cli", "argparse"):  # from when it is known what was asked for
         assert lines[1:] == [f"resume with: python -m ganlib train {' '.join(IMAGES)} --resume"]
     assert not list(tmp_path.iterdir())
 
@@ -59,7 +59,7 @@ def test_a_signal_that_is_to_be_ignored_is(tmp_path):
 
 # Later moments: processes forked from one that has imported ganlib and done nothing else.
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["ganlib.cli.commands", "scipy.io", "torch._dynamo"])  # a training imports these too
+FORKED.set_forkserver_preload(["ganlib.lab.cli.commands", "scipy.io", "torch._dynamo"])  # a training imports these too
 
 
 def signalled(moment, number, arguments, folder, turn):
@@ -98,21 +98,21 @@ STUDY = ["study", "memorisation", "--device", "cpu", *(
                                  "samples=20", "held_out=10")
 )]  # fmt: skip
 MOMENTS = [
-    ("ganlib.provenance:source_code", TRAIN, 1),
-    ("ganlib.runs:load_data", TRAIN, 1),  # no iteration is made
-    ("ganlib.runs:networks", TRAIN, 1),
-    ("ganlib.lock:take", TRAIN, 1),
-    ("ganlib.evaluation:held_out", REPRODUCE, 1),
-    ("ganlib.snapshots:choose", REPRODUCE, 1),  # trained to the end, now measured
-    ("ganlib.evaluation:evaluate", REPRODUCE, 2),
-    ("ganlib.provenance:provenance", REPRODUCE, 1),
-    ("ganlib.provenance:write_results", REPRODUCE, 1),
-    ("ganlib.parzen_sweep:sweep", SWEEP, 1),
-    ("ganlib.provenance:write_results", SWEEP, 1),
+    ("ganlib.lab.results:source_code", TRAIN, 1),
+    ("ganlib.lab.runs:load_data", TRAIN, 1),  # no iteration is made
+    ("ganlib.lab.runs:networks", TRAIN, 1),
+    ("ganlib.lab.lock:take", TRAIN, 1),
+    ("ganlib.lab.measure:held_out", REPRODUCE, 1),
+    ("ganlib.lab.snapshots:choose", REPRODUCE, 1),  # trained to the end, now measured
+    ("ganlib.lab.measure:measure", REPRODUCE, 2),
+    ("ganlib.lab.results:provenance", REPRODUCE, 1),
+    ("ganlib.lab.results:write_results", REPRODUCE, 1),
+    ("ganlib.lab.parzen_sweep:sweep", SWEEP, 1),
+    ("ganlib.lab.results:write_results", SWEEP, 1),
     ("ganlib.data:load", STUDY, 1),
-    ("ganlib.runs:load_data", STUDY, 1),
-    ("ganlib.provenance:write", STUDY, 1),
-    ("ganlib.downloads:get", ["data", "get", "mnist"], 1),
+    ("ganlib.lab.runs:load_data", STUDY, 1),
+    ("ganlib.lab.cli.results:write", STUDY, 1),
+    ("ganlib.data.downloads:get", ["data", "get", "mnist"], 1),
     ("urllib.request:urlopen", ["data", "get", "cifar10"], 1),
 ]
 

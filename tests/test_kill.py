@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from ganlib import checkpoint, cli
+from ganlib.lab import checkpoint, cli, lock
 
 KILLS = 20
 # Dropout, maxout, momentum and schedules on real digits; a checkpoint every few iterations, so that kills hit writes.
@@ -21,7 +21,7 @@ SETTINGS["iterations"] = ITERATIONS
 
 # Each run is a process of its own, forked from one that has imported ganlib and done nothing else.
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["ganlib.cli.commands"])
+FORKED.set_forkserver_preload(["ganlib.lab.cli.commands", "torch._dynamo"])  # which training imports
 
 
 def start(folder, save_every=8):
@@ -81,4 +81,5 @@ def test_a_run_killed_twenty_times_ends_with_the_bits_of_one_never_stopped(tmp_p
     assert ended.iteration == whole.iteration == ITERATIONS
     assert ended.tensors.keys() == whole.tensors.keys()
     assert all(torch.equal(ended.tensors[name], whole.tensors[name]) for name in whole.tensors)
-    assert not list(folder.glob(".*")), "temporary files of killed processes are cleared away"
+    left = [path.name for path in folder.glob(".*")]
+    assert left in ([], [lock.NAME]), "temporary files of killed processes are cleared away"

@@ -24,7 +24,7 @@ case "$*" in
 *"import pip"*) exit 0 ;;
 "-m venv "*) echo venv >>"{log}"; mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; : >"$3/pyvenv.cfg" ;;
 "-m pip install "*) echo "$*" >>"{log}"; {pip} ;;
-*" tools/hashes.py "*) {check} ;;
+*" tools/pins.py "*) {check} ;;
 *) echo "ran $*" ;;
 esac
 """
@@ -184,7 +184,7 @@ def test_a_file_that_is_not_the_pinned_one_leaves_no_environment(machine: Machin
     machine.python("python3", "3.11", check=check)
     assert "checking what pip installed: error: x.whl is not the file" in the_error(machine.make("book"))
     *_, pip, ran = machine.calls
-    assert ran == "-I -S tools/hashes.py .venv/.report.json"
+    assert ran == "-I -S tools/pins.py .venv/.report.json"
     assert "--report .venv/.report.json" in pip
     machine.python("python3", "3.11")
     assert "Making .venv" in machine.make().stdout  # and not what is there once more

@@ -17,10 +17,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ganlib import data, dirac, losses, nets, sampling, theory, toys
 from ganlib.algorithm1 import algorithm1
-from ganlib.latent import Latent
 from ganlib.metrics import parzen, two_sample
 from ganlib.metrics.modes import count_modes
-from ganlib.schedules import paper_schedule
+from ganlib.nets.paper import paper_schedule
+from ganlib.sampling import Latent
 
 BOOK = Path(__file__).parents[1] / "book"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -27,10 +26,6 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SUPPORTED = ("3.11", "3.12", "3.13")
-
-spec = importlib.util.spec_from_file_location("constraints_tool", ROOT / "tools" / "constraints.py")
-constraints_tool = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(constraints_tool)
 
 
 def pinned() -> dict[str, Version]:
@@ -203,16 +198,3 @@ def test_citation_is_valid_and_names_this_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
     assert (ROOT / "LICENSE").read_text().startswith(f"{PROJECT['license']} License")
-
-
-def test_the_constraints_tool_leaves_out_the_project_and_refuses_a_local_version() -> None:
-    def report(**versions: str) -> dict:
-        return {"install": [{"metadata": {"name": name, "version": version}} for name, version in versions.items()]}
-
-    assert constraints_tool.pins(report(zipp="4.1", ganlib="0.1.0", MarkupSafe="3.0", ruamel_yaml="1")) == [
-        "markupsafe==3.0",
-        "ruamel-yaml==1",
-        "zipp==4.1",
-    ]
-    with pytest.raises(ValueError, match=r"torch resolved to the local version 2\.13\.0\+cpu"):
-        constraints_tool.pins(report(torch="2.13.0+cpu"))

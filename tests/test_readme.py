@@ -32,7 +32,7 @@ SMALLER = {"train": SMALL, "reproduce": [*SMALL, "--samples", "50"], "evaluate":
 # One process, which imports torch once.
 COMMANDS = """
 import json, sys
-from ganlib.cli import main
+from ganlib.lab.cli import main
 for arguments in json.loads(sys.argv[1]):
     print("$", *arguments)
     code = main(arguments)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ganlib import watch
+from ganlib.metrics import watch
 
 ROOT = Path(__file__).parents[1]
 

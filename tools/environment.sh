@@ -82,7 +82,7 @@ begin() {
 }
 
 # The path counts too: a virtual environment cannot be moved.
-wanted=$(pwd && cat pyproject.toml constraints.txt pins.sha256 tools/environment.sh tools/hashes.py) || fail "this is not a complete checkout"
+wanted=$(pwd && cat pyproject.toml constraints.txt pins.sha256 tools/environment.sh tools/pins.py) || fail "this is not a complete checkout"
 
 usable=''
 if [ -e "$venv" ] && [ ! -e "$marker" ]; then
@@ -113,10 +113,11 @@ echo "Installing the pinned dependencies into $venv (the first time this takes s
 report=$venv/.report.json
 for what in setuptools '-e .[dev]'; do
     # shellcheck disable=SC2086  # '-e .[dev]' is two words
-    step "installing into $venv" "$venv/bin/python" -m pip install --disable-pip-version-check --report "$report" \
+    # Most of what is installed is never imported: what is, Python compiles then.
+    step "installing into $venv" "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile --report "$report" \
         --no-build-isolation -c constraints.txt $what
     # -S: nothing that was installed runs before its files are known to be the pinned ones.
-    step "checking what pip installed" "$venv/bin/python" -I -S tools/hashes.py "$report"
+    step "checking what pip installed" "$venv/bin/python" -I -S tools/pins.py "$report"
 done
 printf '%s\n' "$wanted" >"$stamp" 2>/dev/null || fail "cannot write $stamp: is the disk full?"
 rm -f "$marker"

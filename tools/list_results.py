@@ -9,7 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ganlib.fetched import FOLDERS, LIST
+from ganlib.data.fetched import FOLDERS, LIST
 
 ROOT = Path(__file__).resolve().parents[1]
 

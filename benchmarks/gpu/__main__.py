@@ -36,7 +36,7 @@ LIMITS: dict[str, float | None] = {
 LEAST = 10.0  # seconds left below which no part is started
 OPTIONAL = {"alternating": 60.0}  # left out, without a complaint, when less than this is left
 # Imported once, by the process that all others are forked from; none of it may start an accelerator.
-PRELOADED = ["ganlib.cli.commands", "benchmarks.loop", "pytest"]
+PRELOADED = ["ganlib.lab.cli.commands", "benchmarks.loop", "pytest"]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -157,7 +157,7 @@ def _kill(process: Any) -> None:
 
 def _end(path: Path, content: Mapping[str, Any], status: str, reason: str, seconds: float = 0.0) -> None:
     """Write how a part ended that could not say so itself; what it had found stays."""
-    from ganlib.provenance import write_results  # slow to import, and seldom needed here
+    from ganlib.lab.results import write_results  # slow to import, and seldom needed here
 
     found = json.loads(path.read_text()) if path.exists() else dict(content)
     write_results(path, found | {"status": status, "reason": reason, "wall_seconds": round(seconds, 1)})

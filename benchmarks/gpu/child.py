@@ -21,7 +21,7 @@ def look(answer: Connection, choice: str | None, arguments: Sequence[str], commi
 
     from benchmarks import common
     from ganlib.device import pick_device
-    from ganlib.provenance import environment, without_folder
+    from ganlib.lab.results import environment, without_folder
 
     try:
         device = pick_device(choice)

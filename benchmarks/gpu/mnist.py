@@ -16,10 +16,10 @@ import torch
 
 from benchmarks.gpu.record import Record, memory
 from benchmarks.loop import available
-from ganlib import evaluation, runs
 from ganlib.algorithm1 import Report
-from ganlib.runs import Run
-from ganlib.training import Training
+from ganlib.lab import measure, runs
+from ganlib.lab.runs import Run
+from ganlib.lab.training import Training
 
 EPOCHS, SEEDS, SCORED_EVERY = 500, 10, 25
 SMALL = {"width": 64, "units": 16, "m": 50, "examples": 1000}
@@ -33,7 +33,7 @@ def run(record: Record, device: torch.device, small: bool, name: str = "mnist-pa
     with here as (named, _):
         length = named.epoch_length
         asked = replace(named, iterations=(3 if small else EPOCHS) * length, every=length)
-        Scored(record, asked, device, seeds=2 if small else SEEDS, samples=200 if small else evaluation.SAMPLES).train()
+        Scored(record, asked, device, seeds=2 if small else SEEDS, samples=200 if small else measure.SAMPLES).train()
 
 
 class Scored:
@@ -44,7 +44,7 @@ class Scored:
         self.epochs = run.iterations // run.every
         self.scored_every = min(SCORED_EVERY, self.epochs)
         self.training = Training(run, seeds=range(seeds), device=device)
-        self.data = evaluation.held_out(run, device)
+        self.data = measure.held_out(run, device)
         self.curves: dict[str, list[list[float]]] = {str(seed): [] for seed in self.training.seeds}
         self.seconds: list[float] = []  # of every epoch
         self.scoring: list[float] = []  # of every score of all seeds
@@ -87,7 +87,7 @@ class Scored:
     def _score(self, epoch: int, reports: list[Report]) -> None:
         start = time.monotonic()
         for seed, report in zip(self.training.seeds, reports, strict=True):
-            found = evaluation.evaluate(self.run, self.training.networks(seed)[0], self.data, samples=self.samples)
+            found = measure.measure(self.run, self.training.networks(seed)[0], self.data, samples=self.samples)
             score, sigma = (found["figures"][name] for name in ("log_likelihood", "sigma"))
             on_validation = max(found["details"]["validation_log_likelihoods"])
             row = [epoch, on_validation, score["value"], score["plus_minus"], sigma["value"]]
@@ -119,4 +119,4 @@ def across(rows: dict[str, list[float]]) -> dict[str, Any]:
     figures = [
         {"figures": {"nats": {"value": row[COLUMNS.index("test_nats")], "unit": "nats"}}} for row in rows.values()
     ]
-    return evaluation.across_seeds(figures)["nats"]
+    return measure.across_seeds(figures)["nats"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ganlib.provenance import write_results
+from ganlib.lab.results import write_results
 
 DONE, RUNNING, FAILED, CUT_SHORT, NOT_STARTED = "done", "running", "failed", "cut short", "not started"
 

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.gpu.record import Record
 from benchmarks.loop import available
-from ganlib import checkpoint, cli
+from ganlib.lab import checkpoint, cli
 
 # Two seeds at once, with dropout, maxout, momentum and schedules; checkpoints close together, so that kills hit writes.
 FULL = {"iterations": 8000, "every": 100, "momentum_epochs": 5}

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from benchmarks import common
 from benchmarks.gpu.record import Record, memory
 from benchmarks.loop import available
-from ganlib import precision, runs
-from ganlib.ensemble import Ensemble
+from ganlib.lab import runs
+from ganlib.lab.runs import Run
+from ganlib.lab.speed import precision
+from ganlib.lab.speed.ensembles import Ensemble
+from ganlib.lab.training import Training
 from ganlib.losses import discriminator_loss, generator_loss
-from ganlib.runs import Run
-from ganlib.training import Training
 
 SMALL = {"width": 64, "units": 16, "m": 20, "examples": 1000}
 STEEPER = 20.0  # D's weights are multiplied by it

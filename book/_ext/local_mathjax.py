@@ -7,6 +7,7 @@ that load MathJax from Sphinx's default address, with GANLIB_MATHJAX=cdn: each p
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +19,11 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.config import Config
 
-VERSION = "3.2.2"
-SHA512 = (
-    "06df9249553c7811b6ef30a155ec0e89c62ced7b1db78d2a9b8f94a47c97ee4d"
-    "3f3bd36588f73ec7bee4d7f144b0fb2328f64626fb5164cd6f3be81e5b43a11b"
-)
 # Parts, because the one-file bundle has a menu and MathML input that no page uses: a quarter of a page's weight.
 PARTS = ("core", "input/tex", "output/chtml", "a11y/assistive-mml")
-SINGLE = ("startup", *PARTS, "output/chtml/fonts/tex")
-WANTED = {
-    "LICENSE": "mathjax/LICENSE",
-    **{f"es5/{part}.js": f"mathjax/{part}.js" for part in SINGLE},
-    "es5/output/chtml/fonts/woff-v2/": "mathjax/output/chtml/fonts/woff-v2/",
-    # What \cancel, \boldsymbol and others load by themselves.
-    "es5/input/tex/extensions/": "mathjax/input/tex/extensions/",
-}
-
-
+FILES = [f"{part}.js" for part in ("startup", *PARTS, "output/chtml/fonts/tex")]
+# The fonts, and what \cancel, \boldsymbol and others load by themselves.
+FOLDERS = ("output/chtml/fonts/woff-v2", "input/tex/extensions")
 ASK = "GANLIB_MATHJAX"
 NOTE = (
     "Formulas on these pages are typeset by a script that your browser fetches from another site (cdn.jsdelivr.net): "
@@ -54,7 +43,7 @@ def use_local(app: Sphinx, config: Config) -> None:
     if asked not in ("", "cdn"):
         raise ExtensionError(f"{ASK} is {asked!r}; leave it out, or write cdn for pages that fetch MathJax elsewhere")
     try:
-        static = npm.package("mathjax", VERSION, SHA512, WANTED, Path(config.local_mathjax_cache))
+        source = npm.packages(Path(config.local_mathjax_cache)) / "mathjax"
     except npm.Unavailable as reason:
         if not asked:
             raise ExtensionError(
@@ -65,7 +54,13 @@ def use_local(app: Sphinx, config: Config) -> None:
         logging.getLogger(__name__).warning(message, reason, type="local_mathjax")
         config.html_theme_options = {**config.html_theme_options, "announcement": NOTE}
         return
-    config.html_static_path = [*config.html_static_path, str(static)]
+    target = Path(app.outdir, "_static", "mathjax")
+    for name in FILES:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / "es5" / name, target / name)
+    for name in FOLDERS:
+        shutil.copytree(source / "es5" / name, target / name, dirs_exist_ok=True)
+    shutil.copy(source / "LICENSE", target)
     config.mathjax_path = "mathjax/startup.js"
     config.mathjax3_config = {**(config.mathjax3_config or {}), "loader": {"load": list(PARTS)}}
 
@@ -73,4 +68,4 @@ def use_local(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("local_mathjax_cache", str(npm.CACHE), "")
     app.connect("config-inited", use_local)
-    return {"version": VERSION, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

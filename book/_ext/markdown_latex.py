@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# Numbered and starred environments of amsmath are displays of their own; within $$ they are errors.
-WITHIN = {
-    "align": "aligned", "alignat": "alignedat", "gather": "gathered", "multline": "gathered", "eqnarray": "aligned",
-    "split": "split", "flalign": "aligned", "equation": "", "displaymath": "", "math": "",
-}  # fmt: skip
-LONGEST_CHAIN = 50
+LONGEST = 10_000  # macros in one formula
 
 
 def argument(text: str, start: int) -> tuple[str, int]:
@@ -46,7 +41,7 @@ def expand(text: str, macros: dict[str, Any]) -> str:
     pattern = re.compile(
         r"(?<!\\)((?:\\\\)*)\\(" + "|".join(sorted(map(re.escape, macros), reverse=True)) + r")(?![A-Za-z])"
     )
-    for _ in range(LONGEST_CHAIN * (1 + len(text))):
+    for _ in range(LONGEST):
         match = pattern.search(text)
         if match is None:
             return text
@@ -61,10 +56,8 @@ def expand(text: str, macros: dict[str, Any]) -> str:
         body = re.sub(r"#(\d)", lambda place, values=values: values[int(place[1]) - 1], body)  # type: ignore[misc]
         if re.search(r"\\[A-Za-z]+$", body) and text[end : end + 1].isalpha():
             body += " "
-        if rf"\{name}" in body and re.search(rf"\\{re.escape(name)}(?![A-Za-z])", body):
-            raise ValueError(f"the macro \\{name} stands for itself")
         text = text[: match.start()] + match[1] + body + text[end:]
-    raise ValueError("the macros stand for each other without an end")
+    raise ValueError(f"the macros stand for each other without an end: {text[:100]}")
 
 
 def safe(code: str, *, table: bool = False) -> str:
@@ -76,43 +69,29 @@ def safe(code: str, *, table: bool = False) -> str:
     return code
 
 
-def inline(code: str, macros: dict[str, Any], *, table: bool = False, large: bool = False) -> str:
+def inline(code: str, macros: dict[str, Any], *, table: bool = False) -> str:
     """A formula within a line, between dollars that touch it (Markdown asks for that)."""
     code = re.sub(r"(?<!\\)%.*", "", code)
     code = " ".join(safe(expand(code, macros), table=table).split())
     if not code:
         return ""
     # A control space at the end would otherwise escape the dollar.
-    return "$" + (r"\displaystyle " if large else "") + code + (" {}$" if code.endswith("\\") else "$")
+    return "$" + code + (" {}$" if code.endswith("\\") else "$")
 
 
-def display(code: str, macros: dict[str, Any], number: str = "", *, alone: bool = False, one_line: bool = False) -> str:
+def display(code: str, macros: dict[str, Any], number: str = "", *, one_line: bool = False) -> str:
     """A formula on lines of its own, with ``number`` as its tag.
 
-    Parameters
-    ----------
-    alone : the code is an amsmath environment that makes its own display.
-    one_line : write no line break: a quote's or a list's margin would end up in the formula.
+    ``one_line`` writes no line break: a quote's or a list's margin would end up in the formula.
     """
-    code = re.sub(r"(?<!\\)%.*", "", code)
-    code = re.sub(r"\\label\{[^}]*\}", "", code)
-    if alone:
-        code = re.sub(r"\\(?:nonumber|notag)\b", "", code)
-        names = "|".join(WITHIN)
-        code = re.sub(rf"\\(begin|end)\{{({names})\*?\}}", lambda match: renamed(match[1], match[2]), code)
-    else:
-        parts = [part.strip() for part in re.split(r"\n\s*\n", code) if part.strip()]
-        parts = [rf"\begin{{aligned}}{part}\end{{aligned}}" if breaks(part) else part for part in parts]
-        code = parts[0] if len(parts) == 1 else r"\begin{gathered}" + r" \\ ".join(parts) + r"\end{gathered}"
+    code = re.sub(r"\\label\{[^}]*\}", "", re.sub(r"(?<!\\)%.*", "", code))
+    parts = [part.strip() for part in re.split(r"\n\s*\n", code) if part.strip()]
+    parts = [rf"\begin{{aligned}}{part}\end{{aligned}}" if breaks(part) else part for part in parts]
+    code = parts[0] if len(parts) == 1 else r"\begin{gathered}" + r" \\ ".join(parts) + r"\end{gathered}"
     lines = [line.rstrip() for line in safe(expand(code, macros)).strip().splitlines() if line.strip()]
     if number:
         lines.append(rf"\tag{{{number}}}")
     return f"$${' '.join(line.strip() for line in lines)}$$" if one_line else "\n".join(["$$", *lines, "$$"])
-
-
-def renamed(which: str, name: str) -> str:
-    inner = WITHIN[name]
-    return rf"\{which}{{{inner}}}" if inner else ""
 
 
 def breaks(code: str) -> bool:

@@ -24,43 +24,38 @@ from urllib.parse import urlsplit
 from sphinx.errors import ExtensionError
 
 FOLDER = "_notebooks"
+GITHUB = "https://github.com/"
 # A remote elsewhere is likely a mirror or a machine of one's own, which no reader can reach.
 FORGES = ("github.com", "gitlab.com", "codeberg.org", "bitbucket.org")
-NAME = re.compile(r"[\w.-]+(/[\w.-]+)+")
+# With a scheme, or (as scp has it) with a colon before the first slash.
+REMOTE = re.compile(
+    r"(?:(?:https?|ssh|git)://|(?=[^/]*:))(?:[^@/\s]+@)?(?P<host>[\w-]+(?:\.[\w-]+)+)(?::\d+)?[:/]"
+    r"(?P<path>[\w.-]+(?:/[\w.-]+)*/[\w.-]+?)(?:\.git)?/*(?:[?#].*)?"
+)
 
 
 def normalise(remote: str) -> str:
     """``https://HOST/OWNER/REPOSITORY`` for any spelling of a remote; "" for a path, another protocol or no owner."""
-    remote = remote.strip()
-    scp = re.fullmatch(r"(?:[^@/\s]+@)?([\w-]+(?:\.[\w-]+)+):(?!/)(\S+)", remote)
-    if scp:
-        host, path = scp[1], scp[2]
-    else:
-        try:
-            parts = urlsplit(remote)
-            host, path = parts.hostname or "", parts.path
-        except ValueError:
-            return ""
-        if parts.scheme not in ("https", "http", "ssh", "git", "git+ssh", "git+https"):
-            return ""
-    path = path.strip("/").removesuffix(".git")
-    return f"https://{host.lower()}/{path}" if "." in host and NAME.fullmatch(path) else ""
+    found = REMOTE.fullmatch(remote.strip())
+    return f"https://{found['host'].lower()}/{found['path']}" if found else ""
 
 
 def of_git(folder: Path) -> str:
     """The remote "origin" of the git repository whose top is ``folder``; "" if it has none a reader could reach."""
 
-    def git(*arguments: str) -> str | None:
+    def git(*arguments: str) -> str:
         try:
             # The configured text: `git remote get-url` would put in a local mirror where one is set.
-            done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+            )
         except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
+            return "none"
+        return done.stdout.strip()
 
-    if git("rev-parse", "--show-prefix") != "":  # not the top of a repository, but a folder within another
+    if git("rev-parse", "--show-prefix"):  # no repository, or a folder within another one
         return ""
-    address = normalise(git("config", "--get", "remote.origin.url") or "")
+    address = normalise(git("config", "--get", "remote.origin.url"))
     return address if urlsplit(address).hostname in FORGES else ""
 
 
@@ -72,20 +67,17 @@ def repository(configured: str, folder: Path, environment: Mapping[str, str] = o
     ExtensionError
         If what the configuration or the environment says is no address of a repository.
     """
-    for source, value in (
-        ("GANLIB_REPOSITORY", environment.get("GANLIB_REPOSITORY", "")),
-        ("git", of_git(folder)),
-        ("ganlib_repository", configured),
-    ):
-        if value.strip().lower() == "none":
-            return ""
-        if value.strip():
-            address = normalise(value)
-            if not address:
-                shown = "an address with a user in it" if "@" in value else repr(value)
-                raise ExtensionError(f"{source} is {shown}: give https://github.com/OWNER/REPOSITORY, or none")
-            return address
-    return ""
+    sources = {
+        "GANLIB_REPOSITORY": environment.get("GANLIB_REPOSITORY", ""),
+        "git": of_git(folder),
+        "ganlib_repository": configured,
+    }
+    source, value = next(((source, value.strip()) for source, value in sources.items() if value.strip()), ("", "none"))
+    address = normalise(value)
+    if not address and value.lower() != "none":
+        shown = "an address with a user in it" if "@" in value else repr(value)
+        raise ExtensionError(f"{source} is {shown}: give https://github.com/OWNER/REPOSITORY, or none")
+    return address
 
 
 def branch(source: str, value: str) -> str:
@@ -117,10 +109,9 @@ def book(configured: str, environment: Mapping[str, str] = os.environ) -> str:
 
 def colab(repository: str, branch: str, name: str) -> str:
     """The address at which Colab opens the exported notebook ``name``; "" for a repository Colab cannot read."""
-    prefix, _, path = repository.partition("https://github.com/")
-    if prefix or path.count("/") != 1:
-        return ""
-    return f"https://colab.research.google.com/github/{path}/blob/{branch}/{FOLDER}/{name}.ipynb"
+    path = repository.removeprefix(GITHUB)
+    served = repository.startswith(GITHUB) and path.count("/") == 1
+    return f"https://colab.research.google.com/github/{path}/blob/{branch}/{FOLDER}/{name}.ipynb" if served else ""
 
 
 def page(book: str, path: str) -> str:
@@ -130,5 +121,5 @@ def page(book: str, path: str) -> str:
 
 def raw(repository: str, ref: str) -> str:
     """The address below which the repository's files are as they were at a branch or commit; "" if it is not known."""
-    prefix, _, path = repository.partition("https://github.com/")
-    return "" if prefix or not path else f"https://raw.githubusercontent.com/{path}/{ref}"
+    path = repository.removeprefix(GITHUB)
+    return f"https://raw.githubusercontent.com/{path}/{ref}" if repository.startswith(GITHUB) else ""

@@ -8,10 +8,8 @@ the same bytes. Addresses, and how Colab finds the notebook, are in notebook_add
 
 from __future__ import annotations
 
-import base64
 import html
 import json
-import mimetypes
 import os
 import posixpath
 import re
@@ -21,16 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import notebook_addresses as addresses
 from docutils import nodes
-from myst_nb.core.read import create_nb_reader
 from plain_markdown import Writer, details, escape, quoted
-from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from wheels import Wheel, build_wheel
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.config import Config
-    from sphinx.environment import BuildEnvironment
 
 logger = logging.getLogger(__name__)
 
@@ -93,22 +88,16 @@ gpu_check("{mode}")
 """
 ANCHOR = re.compile(r'<a id="([^"]+)"></a>')
 LINK = re.compile(r"\]\(#([^)\s]+)\)")
-WIDEST_IMAGE = 4_000_000  # bytes; what a notebook carries twice over stays small
 
 
-def name_of(docname: str) -> str:
-    """The exported notebook's name without its suffix."""
-    return posixpath.basename(docname)
+def is_cell(node: nodes.Node) -> bool:
+    """Whether it is a cell of code, with what it shows."""
+    return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
 
 
-def code_cells(app: Sphinx, docname: str) -> dict[int, Any]:
-    """The code cells of a page's source, by their place among all its cells; empty for a page that is no notebook."""
-    path = Path(app.env.doc2path(docname))
-    text = path.read_text(encoding="utf-8")
-    reader = create_nb_reader(str(path), app.env.myst_config, app.env.mystnb_config, text)  # type: ignore[attr-defined]
-    if reader is None:
-        return {}
-    return {place: cell for place, cell in enumerate(reader.read(text).cells) if cell.cell_type == "code"}
+def code_of(cell: nodes.Element) -> str:
+    """The code of a cell; no tag that book/build.py allows leaves it out of the page."""
+    return str(next(cell.findall(nodes.literal_block)).astext())
 
 
 def mode_of(code: str) -> str:
@@ -118,41 +107,17 @@ def mode_of(code: str) -> str:
     return "cpu" if re.search(r"\bsetup\(\s*[\"']cpu[\"']", code) else "complete"
 
 
-def embedded(app: Sphinx, docname: str, uri: str) -> str:
-    """What to write for an image: its address on the web, else the image itself as a data address."""
-    if re.match(r"(https?|data):", uri):
-        return uri
-    path = Path(app.srcdir, uri)
-    if not path.is_file():
-        logger.warning(
-            "the exported notebook has no image %s: the file is missing", uri, location=docname, type="notebooks"
-        )
-        return ""
-    content = path.read_bytes()
-    if len(content) > WIDEST_IMAGE:
-        message = "the exported notebook would carry %s, an image of %d bytes: make it smaller"
-        logger.warning(message, uri, len(content), location=docname, type="notebooks")
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
 class Export:
     """Makes one chapter's notebook."""
 
-    def __init__(self, app: Sphinx, docname: str, cells: dict[int, Any]) -> None:
-        self.app, self.docname, self.pending = app, docname, dict(cells)
-        code = "\n".join(cell.source for cell in cells.values())
+    def __init__(self, app: Sphinx, docname: str) -> None:
+        self.app, self.docname = app, docname
+        document = app.env.get_and_resolve_doctree(docname, app.builder)
+        code = "\n".join(map(code_of, document.findall(is_cell)))
         # The first page says which budget the book was built with, and trains nothing itself.
         self.mode = "complete" if docname == app.config.root_doc else mode_of(code)
-        document = app.env.get_and_resolve_doctree(docname, app.builder)
-        self.writer = Writer(
-            app.builder,
-            document,
-            docname,
-            book=app.config.ganlib_book,
-            picture=lambda uri: embedded(app, docname, uri),
-            macros=(getattr(app.config, "mathjax3_config", None) or {}).get("tex", {}).get("macros", {}),
-        )
+        macros = (getattr(app.config, "mathjax3_config", None) or {}).get("tex", {}).get("macros", {})
+        self.writer = Writer(app.builder, document, docname, book=app.config.ganlib_book, macros=macros)
         self.document = document
         self.cells: list[dict[str, Any]] = []
         self.text: list[str] = []
@@ -172,16 +137,13 @@ class Export:
         shared: dict[str, Any] = {"execution_count": None, "outputs": []}
         self.cells.append({"cell_type": "code", "metadata": metadata, "source": source, **shared})
 
-    def code_cell(self, place: int) -> None:
-        """Add the code cell at ``place``, and before it those the page leaves out altogether."""
-        for earlier in [key for key in self.pending if key <= place]:
-            cell: Any = self.pending.pop(earlier)
-            tags = list(cell.metadata.get("tags", []))
-            metadata: dict[str, Any] = {"tags": tags} if tags else {}
-            shown = {kind for kind in ("input", "output", "cell") if {f"hide-{kind}", f"remove-{kind}"} & set(tags)}
-            if shown & {"input", "cell"}:
-                metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
-            self.add_code(cell.source, metadata)
+    def code_cell(self, cell: nodes.Element) -> None:
+        tags = list(cell["cell_metadata"].get("tags", []))
+        metadata: dict[str, Any] = {"tags": tags} if tags else {}
+        if "hide-input" in tags:
+            metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
+        self.add_code(code_of(cell), metadata)
+        self.figures(cell)
 
     def figures(self, node: nodes.Element) -> None:
         """What stands below the figures a cell draws: their captions, and in words what they show."""
@@ -204,12 +166,10 @@ class Export:
                 continue
             if isinstance(child, nodes.title) and isinstance(child.parent.parent, nodes.document):
                 continue  # the first cell has it
-            inside = [part for part in child.findall(nodes.container) if part.get("nb_element") == "cell_code"]
-            if child not in inside:
+            if is_cell(child):
+                self.code_cell(child)
+            else:
                 self.markdown(self.writer.block(child))
-            for cell in inside:  # code within a box cannot run there, so it follows the box
-                self.code_cell(cell["cell_index"])
-                self.figures(cell)
 
     def front(self) -> None:
         """The cells before the chapter: what this is, the install cell, and what was found to run on."""
@@ -251,7 +211,6 @@ class Export:
         """The notebook in format 4.5."""
         self.front()
         self.walk(self.document.children)
-        self.code_cell(max(self.pending, default=-1))
         self.references()
         self.close()
         for place, cell in enumerate(self.cells):
@@ -301,7 +260,7 @@ def install(config: Config, wheel: Wheel | None) -> str:
 def bring_wheel(app: Sphinx) -> None:
     """Build ganlib's wheel beside the notebooks, where the book's source has ganlib."""
     app.ganlib_wheel = None  # type: ignore[attr-defined]
-    if app.builder.name in ("html", "dirhtml") and Path(app.srcdir, "ganlib", "__init__.py").is_file():
+    if app.builder.format == "html" and Path(app.srcdir, "ganlib", "__init__.py").is_file():
         app.ganlib_wheel = build_wheel(Path(app.srcdir), Path(app.outdir, addresses.FOLDER))  # type: ignore[attr-defined]
 
 
@@ -311,65 +270,35 @@ def configure(app: Sphinx, config: Config) -> None:
     branch = os.environ.get("GANLIB_BRANCH", "").strip() or config.ganlib_branch
     config.ganlib_branch = addresses.branch("ganlib_branch or GANLIB_BRANCH", branch)
     addresses.branch("ganlib_notebooks_branch", config.ganlib_notebooks_branch)
-    config.ganlib_book = config.html_baseurl = addresses.book(config.html_baseurl)
-
-
-def check_names(app: Sphinx, env: BuildEnvironment) -> None:
-    """Refuse two chapters whose notebooks would have the same name."""
-    names: dict[str, str] = {}
-    for docname in sorted(env.found_docs):
-        if code_cells(app, docname) and (other := names.setdefault(name_of(docname), docname)) != docname:
-            raise ExtensionError(f"{other} and {docname} would be exported as one notebook: rename one of them")
+    config.ganlib_book = config.html_baseurl = config.ogp_site_url = addresses.book(config.html_baseurl)
 
 
 def on_page(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Write the notebook of a page with code, and add its buttons to the page's header."""
-    if doctree is None or app.builder.name not in ("html", "dirhtml") or not (cells := code_cells(app, pagename)):
+    if doctree is None or app.builder.format != "html":
         return
-    folder, name = Path(app.outdir, addresses.FOLDER), name_of(pagename)
-    folder.mkdir(exist_ok=True)
-    text = json.dumps(Export(app, pagename, cells).notebook(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")
-    context.setdefault("header_buttons", [])[:0] = buttons(app.config, name, context["pathto"])
+    path = Path(app.outdir, addresses.FOLDER, f"{posixpath.basename(pagename)}.ipynb")
+    path.unlink(missing_ok=True)
+    if next(doctree.findall(is_cell), None) is None:
+        return
+    path.parent.mkdir(exist_ok=True)
+    text = json.dumps(Export(app, pagename).notebook(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    path.write_text(text, encoding="utf-8")
+    context.setdefault("header_buttons", [])[:0] = buttons(app.config, path.stem, context["pathto"])
 
 
 def buttons(config: Config, name: str, pathto: Callable[[str, int], str]) -> list[dict[str, str]]:
     """The header's buttons for the notebook ``name``, as sphinx_book_theme describes them."""
-    found = []
-    if colab := addresses.colab(config.ganlib_repository, config.ganlib_notebooks_branch, name):
-        found.append(
-            {
-                "type": "link",
-                "url": colab,
-                "text": "Colab",
-                "tooltip": "Open this chapter in Colab",
-                "icon": "fas fa-play",
-                "label": "colab-button",
-            }
-        )
-    found.append(
-        {
-            "type": "link",
-            "url": pathto(f"{addresses.FOLDER}/{name}.ipynb", 1),
-            "text": "Notebook",
-            "tooltip": "Download notebook",
-            "icon": "fas fa-download",
-            "label": "download-notebook-button",
-        }
-    )
-    return found
-
-
-def drop_stale(app: Sphinx, error: Exception | None) -> None:
-    """Remove the notebooks of chapters that are gone, or have no code any more."""
-    if error is not None or app.builder.name not in ("html", "dirhtml"):
-        return
-    wanted = {name_of(docname) for docname in app.env.found_docs if code_cells(app, docname)}
-    for path in Path(app.outdir, addresses.FOLDER).glob("*.ipynb"):
-        if path.stem not in wanted:
-            path.unlink()
+    colab = addresses.colab(config.ganlib_repository, config.ganlib_notebooks_branch, name)
+    notebook = pathto(f"{addresses.FOLDER}/{name}.ipynb", 1)
+    names = ("text", "url", "tooltip", "icon", "label")
+    found = [
+        ("Colab", colab, "Open this chapter in Colab", "fas fa-play", "colab-button"),
+        ("Notebook", notebook, "Download notebook", "fas fa-download", "download-notebook-button"),
+    ]
+    return [{"type": "link", **dict(zip(names, each, strict=True))} for each in found if each[1]]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -379,8 +308,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("ganlib_book", "", "html", str)
     app.connect("config-inited", configure)
     app.connect("builder-inited", bring_wheel)
-    app.connect("env-check-consistency", check_names)
     # After sphinx_book_theme has made its list of buttons.
     app.connect("html-page-context", on_page, priority=900)
-    app.connect("build-finished", drop_stale)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

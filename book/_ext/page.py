@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 from PIL import Image
 from sphinx.jinja2glue import BuiltinTemplateLoader
 
@@ -65,10 +65,8 @@ def mend(html: str, *, pagename: str = "", is_plot: Callable[[str], bool] = lamb
     _landmarks(soup)
     _labels(soup)
     _bibliography(soup)
-    _tables(soup)
-    _lists(soup)
-    _widgets(soup)
-    _formulas(soup)
+    _tables_and_lists(soup)
+    _without_javascript(soup)
     for picture in soup.select(".bd-article img[src]"):
         if is_plot(str(picture["src"])):
             picture["class"] = " ".join([*filter(None, picture.get_attribute_list("class")), "plot"])
@@ -141,45 +139,32 @@ def _bibliography(soup: BeautifulSoup) -> None:
     for entry in soup.select("[role=doc-biblioentry]"):
         entry["role"] = "listitem"  # the other role is deprecated
     for box in soup.select(".citation-list"):
-        # A list may hold nothing but its items: anchors that stand between two of them go into the next.
-        waiting: list[Tag] = []
-        for child in box.find_all(recursive=False):
-            if child.get("role") == "listitem":
-                for anchor in reversed(waiting):
-                    child.insert(0, anchor.extract())
-                waiting = []
+        # A list may hold nothing but its items: an anchor between two of them goes into the next, or behind the list.
+        for anchor in box.select(":scope > :not([role=listitem])"):
+            after = anchor.find_next_sibling(role="listitem")
+            if after is None:
+                box.insert_after(anchor.extract())
             else:
-                waiting.append(child)
-        for anchor in waiting:
-            box.insert_after(anchor.extract())
+                after.insert(0, anchor.extract())
 
 
-def _tables(soup: BeautifulSoup) -> None:
+def _tables_and_lists(soup: BeautifulSoup) -> None:
     for cell in soup.find_all("th"):
         if not cell.text.strip() and cell.find("img") is None:
             cell.name = "td"  # a corner is no heading
-
-
-def _lists(soup: BeautifulSoup) -> None:
     for inner in soup.select(":is(ul, ol) > :is(ul, ol)"):
-        item = inner.find_previous_sibling()
-        if item is not None and item.name == "li":
+        item = inner.find_previous_sibling("li")
+        if item is not None:
             item.append(inner.extract())  # a list may hold nothing but its items
 
 
-def _widgets(soup: BeautifulSoup) -> None:
+def _without_javascript(soup: BeautifulSoup) -> None:
+    """What a reader misses is said: beside each widget, and once where there are formulas."""
     for script in soup.select(WIDGETS):
-        after = script.find_next_sibling()
-        if after is None or after.name != "noscript":
-            script.insert_after(BeautifulSoup(NO_SCRIPT, "html.parser"))
-
-
-def _formulas(soup: BeautifulSoup) -> None:
+        script.insert_after(BeautifulSoup(NO_SCRIPT, "html.parser"))
     title = soup.select_one(".bd-article h1")
     if title is not None and soup.select_one(".bd-article .math") is not None:
-        after = title.find_next_sibling()
-        if after is None or after.name != "noscript":
-            title.insert_after(BeautifulSoup(NO_FORMULAS, "html.parser"))
+        title.insert_after(BeautifulSoup(NO_FORMULAS, "html.parser"))
 
 
 def drawn_on_white(path: Path) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sphinx.errors import ExtensionError
 
 FOLDER = "wheels"
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "ganlib")
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps", "--no-index"]
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,12 @@ def build_wheel(root: Path, folder: Path) -> Wheel:
     """
     with tempfile.TemporaryDirectory() as temporary:
         source = Path(temporary, "source")
-        source.mkdir()
-        for name in SOURCES:
-            copy = shutil.copytree if (root / name).is_dir() else shutil.copy
-            copy(root / name, source / name)
-        for stale in [*source.rglob("__pycache__")]:
-            shutil.rmtree(stale)
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--disable-pip-version-check",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--no-index",
-        ]
-        done = subprocess.run(
-            [*pip, "--no-build-isolation", "--wheel-dir", temporary, str(source)],
-            env={**os.environ, "SOURCE_DATE_EPOCH": "1402444800"},  # the paper's day; any will do
-            capture_output=True,
-            text=True,
-        )
+        shutil.copytree(root / "ganlib", source / "ganlib", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(root / name, source)
+        command = [*PIP, "--no-build-isolation", "--wheel-dir", temporary, str(source)]
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": "1402444800"}  # the paper's day; any will do
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
         built = list(Path(temporary).glob("ganlib-*.whl"))
         if done.returncode != 0 or len(built) != 1:
             raise ExtensionError(f"ganlib's wheel could not be built: {done.stderr.strip()[-500:]}")
@@ -66,5 +50,5 @@ def build_wheel(root: Path, folder: Path) -> Wheel:
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
         place = folder / FOLDER / sha256[:16]
         place.mkdir(parents=True)
-        shutil.copyfile(built[0], place / built[0].name)
-        return Wheel(built[0].name, f"{FOLDER}/{sha256[:16]}/{built[0].name}#sha256={sha256}")
+        shutil.copy(built[0], place)
+        return Wheel(built[0].name, f"{FOLDER}/{place.name}/{built[0].name}#sha256={sha256}")

@@ -21,11 +21,11 @@ from sphinx.util import logging
 if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
-    from sphinx.environment import BuildEnvironment
 
 OURS = "ganlib.widgets."
 SILENT = {"LayoutModel"}  # draws nothing: an anywidget brings its layout along
 TEXTS = ("_esm", "_css")
+FILES = "ganlib_widget_files"
 logger = logging.getLogger(__name__)
 
 
@@ -51,7 +51,9 @@ def lighten(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], set[
         traits = dict(model["state"])
         owner = str(traits.get("_anywidget_id", model["model_name"]))
         if owner.startswith(OURS):
-            packed = {asset: base64.b64encode(make()).decode() for asset, make in widget_class(owner).assets.items()}
+            module, _, name_of_class = owner.rpartition(".")
+            kind = getattr(import_module(module), name_of_class)
+            packed = {asset: base64.b64encode(make()).decode() for asset, make in kind.assets.items()}
             if packed:
                 traits["_files"] = {asset: hashed(asset, text) for asset, text in packed.items()}
                 texts |= {traits["_files"][asset]: text for asset, text in packed.items()}
@@ -67,11 +69,6 @@ def lighten(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], set[
     return light, texts, others
 
 
-def widget_class(name: str) -> Any:
-    module, _, last = name.rpartition(".")
-    return getattr(import_module(module), last)
-
-
 def hashed(stem: str, text: str) -> str:
     """A name that changes with the text: no browser then takes an old file for the new one."""
     return f"{stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
@@ -79,33 +76,29 @@ def hashed(stem: str, text: str) -> str:
 
 def collect(app: Sphinx, doctree: nodes.document) -> None:
     """Lighten the page just read."""
-    env = app.env
-    files = getattr(env, "nb_metadata", {}).get(env.docname, {}).get("js_files", {})
+    page = pages(app).get(app.env.docname, {})
+    files = page.get("js_files", {})
     if "ipywidgets_state" not in files:
         return
     uri, options = files["ipywidgets_state"]
     content = json.loads(options["body"])
-    content["state"], texts, others = lighten(content["state"])
+    content["state"], page[FILES], others = lighten(content["state"])
     # Within a script element both "</script" and "<!--" mean something to the browser.
     files["ipywidgets_state"] = (uri, {**options, "body": json.dumps(content).replace("<", "\\u003c")})
     for each in sorted(others):
-        logger.warning("%s: %s is not one of ganlib's widgets; the page cannot show it", env.docname, each)
-    known(env)[env.docname] = texts
+        logger.warning("%s: %s is not one of ganlib's widgets; the page cannot show it", app.env.docname, each)
 
 
-def known(env: BuildEnvironment) -> dict[str, dict[str, str]]:
-    """The files each page's widgets need; kept with the environment: a later build may not read the page again."""
-    if not hasattr(env, "ganlib_widgets"):
-        env.ganlib_widgets = {}  # type: ignore[attr-defined]
-    pages: dict[str, dict[str, str]] = env.ganlib_widgets  # type: ignore[attr-defined]
-    return pages
+def pages(app: Sphinx) -> dict[str, dict[str, Any]]:
+    """What myst-nb keeps of each page with the environment: a later build may not read the page again."""
+    return getattr(app.env, "nb_metadata", {})
 
 
 def write_files(app: Sphinx, error: Exception | None) -> None:
     """Write every file the pages' widgets need, as scripts: those also load on pages opened from the disk."""
     if error is not None or app.builder.format != "html":
         return
-    contents = {name: text for texts in known(app.env).values() for name, text in texts.items()}
+    contents = {name: text for page in pages(app).values() for name, text in page.get(FILES, {}).items()}
     folder = Path(app.outdir) / "_static" / "widgets"
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in sorted(contents.items()):
@@ -115,17 +108,7 @@ def write_files(app: Sphinx, error: Exception | None) -> None:
             old.unlink()
 
 
-def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
-    known(env).pop(docname, None)
-
-
-def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildEnvironment) -> None:
-    known(env).update({name: page for name, page in known(other).items() if name in docnames})
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", collect)
-    app.connect("env-purge-doc", forget)
-    app.connect("env-merge-info", merge)
     app.connect("build-finished", write_files)
-    return {"version": "1", "env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "1", "env_version": 3, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ganlib import limits, tensors
 from ganlib.device import double
-from ganlib.nets.layers import affine
 
 # One block of the distance matrix, in bytes.
 BLOCK_BYTES = 2**26
@@ -77,7 +77,7 @@ def lloyd(points: Tensor, centres: Tensor, rounds: int) -> Tensor:
 def _nearest(block: Tensor, centres: Tensor, norms: Tensor) -> Tensor:
     """Index of each point's nearest centre, whose squared lengths are the norms."""
     # Without |x|^2, the same for every centre.
-    partial = affine(-2 * block, centres, norms)
+    partial = functional.linear(-2 * block, centres, norms)
     owner = partial.argmin(1)
     # Where points lie closer to their centre than to the origin, by far, the products' rounding could decide.
     lengths = block.square().sum(1)

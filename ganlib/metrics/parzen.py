@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ganlib import limits, tensors
 from ganlib.device import double
-from ganlib.nets.layers import affine
 
 # The original's ten widths.
 PAPER_SIGMAS = tuple(torch.logspace(-1, 0, 10, dtype=torch.float64).tolist())
@@ -152,7 +152,7 @@ def _by_products(samples: Tensor, points: Tensor, sigmas: Sequence[float]) -> Te
     blocks = []
     for block in points.split(rows):
         # |x - y|^2 without its |x|^2, which is the same for every kernel y and joins the nearest one's below.
-        squared = affine(-2 * block, samples, norms)
+        squared = functional.linear(-2 * block, samples, norms)
         # Shift by the nearest kernel: one pass finds it for every sigma, and no sum can underflow to log 0.
         nearest = squared.amin(1, keepdim=True)
         squared -= nearest

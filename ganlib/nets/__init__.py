@@ -11,7 +11,7 @@ from ganlib.nets.cifar import DeconvGenerator, MaxoutConv, MaxoutConvDiscriminat
 from ganlib.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganlib.nets.layers import Maxout
 from ganlib.nets.mlp import MLP
-from ganlib.nets.paper import MaxoutDiscriminator, PaperGenerator, StackedGenerator
+from ganlib.nets.paper import MaxoutDiscriminator, PaperGenerator, StackedGenerator, paper_schedule
 from ganlib.nets.small import BatchNormGenerator
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "PaperGenerator",
     "StackedGenerator",
     "count_parameters",
+    "paper_schedule",
 ]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganlib import limits, tensors
-from ganlib.nets.layers import Affine, Dropout, Maxout
+from ganlib.nets.layers import Dropout, Maxout
 from ganlib.nets.paper import start
 
 
@@ -45,8 +45,8 @@ class DeconvGenerator(nn.Module):
         if hidden % 100:
             raise ValueError(f"hidden is {hidden}; it becomes maps of 10 x 10: give a multiple of 100")
         self.latent_dim = latent_dim
-        self.hidden1 = Affine(latent_dim, hidden)
-        self.hidden2 = Affine(hidden, hidden)
+        self.hidden1 = nn.Linear(latent_dim, hidden)
+        self.hidden2 = nn.Linear(hidden, hidden)
         self.output = nn.ConvTranspose2d(hidden // 100, channels, 5, 3, bias=False)
         self.bias = nn.Parameter(torch.zeros(channels, 32, 32))
         for layer in (self.hidden1, self.hidden2, self.output):
@@ -113,8 +113,6 @@ class MaxoutConvDiscriminator(nn.Module):
         If a size is not positive.
     """
 
-    per_sample = True  # samples do not meet: real and generated ones may go through together
-
     def __init__(self, units: int = 500, pieces: int = 5, channels: int = 3) -> None:
         super().__init__()
         limits.check("units", units)
@@ -125,7 +123,7 @@ class MaxoutConvDiscriminator(nn.Module):
             MaxoutConv(32, 32, 2, kernel=8, padding=3, pool=4, stride=2),
             MaxoutConv(32, 192, 2, kernel=5, padding=3, pool=2, stride=2),
         )
-        dense, output = Maxout(192 * 5 * 5, units, pieces), Affine(units, 1)
+        dense, output = Maxout(192 * 5 * 5, units, pieces), nn.Linear(units, 1)
         first, second, third = convolutions
         self.layers = nn.Sequential(
             *(Dropout(0.8), first, Dropout(0.5), second, Dropout(0.5), third),

@@ -8,7 +8,6 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganlib import limits, tensors
-from ganlib.nets.layers import Affine
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -42,8 +41,6 @@ class MLP(nn.Module):
     torch.Size([5])
     """
 
-    per_sample = True  # samples do not meet: real and generated ones may go through together
-
     def __init__(self, sizes: Sequence[int], activation: str = "relu", squeeze: bool | None = None) -> None:
         super().__init__()
         limits.kind("sizes", sizes, (tuple, list))
@@ -57,7 +54,7 @@ class MLP(nn.Module):
             limits.flag("squeeze", squeeze)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
-            layers += [Affine(inputs, outputs), ACTIVATIONS[activation]()]
+            layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
         self.layers = nn.Sequential(*layers[:-1])
         self.inputs = sizes[0]
         self.squeeze = sizes[-1] == 1 if squeeze is None else squeeze

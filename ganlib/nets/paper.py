@@ -1,19 +1,22 @@
 """The paper's fully connected networks: rectifier and sigmoid generators, maxout discriminators with dropout.
 
-Sizes, initialisation and dropout are those of the configuration files published with the paper, for MNIST, the Toronto
-Face Database (TFD) in its two stages, and fully connected CIFAR-10. The convolutional pair is in `ganlib.nets.cifar`.
+Sizes, initialisation, dropout and the schedule of learning rate and momentum are those of the configuration files
+published with the paper, for MNIST, the Toronto Face Database (TFD) in its two stages, and fully connected CIFAR-10.
+The convolutional pair is in `ganlib.nets.cifar`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from ganlib import limits, tensors
-from ganlib.nets.layers import Affine, Dropout, Maxout
+from ganlib.nets.layers import Dropout, Maxout
 
 PIXELS = 28 * 28
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -82,9 +85,9 @@ class PaperGenerator(nn.Module):
             raise ValueError(f"pixel_means start the bias of a sigmoid output, not of a {output} one; leave them out")
         self.latent_dim = latent_dim
         self.second, self.last = ACTIVATIONS[second], ACTIVATIONS[output]
-        self.hidden1 = Affine(latent_dim, hidden)
-        self.hidden2 = Affine(hidden, hidden)
-        self.output = Affine(hidden, outputs)
+        self.hidden1 = nn.Linear(latent_dim, hidden)
+        self.hidden2 = nn.Linear(hidden, hidden)
+        self.output = nn.Linear(hidden, outputs)
         start(self.hidden1, 0.05)
         start(self.hidden2, 0.05, second_bias)
         start(self.output, output_range)
@@ -117,8 +120,8 @@ class StackedGenerator(nn.Module):
         _positive(latent_dim=latent_dim, hidden=hidden)
         limits.kind("back", back, PaperGenerator)
         self.latent_dim = latent_dim
-        self.hidden1 = Affine(latent_dim, hidden)
-        self.hidden2 = Affine(hidden, back.latent_dim)
+        self.hidden1 = nn.Linear(latent_dim, hidden)
+        self.hidden2 = nn.Linear(hidden, back.latent_dim)
         self.back = back
         start(self.hidden1, 0.05)
         start(self.hidden2, 0.05, -2.0)
@@ -149,8 +152,6 @@ class MaxoutDiscriminator(nn.Module):
         If a size is not positive.
     """
 
-    per_sample = True  # samples do not meet: real and generated ones may go through together
-
     def __init__(self, inputs: int = PIXELS, units: int = 240, pieces: int = 5) -> None:
         super().__init__()
         _positive(inputs=inputs, units=units, pieces=pieces)
@@ -159,7 +160,7 @@ class MaxoutDiscriminator(nn.Module):
         self.dropout1 = Dropout(0.5)
         self.hidden2 = Maxout(units, units, pieces)
         self.dropout2 = Dropout(0.5)
-        self.output = Affine(units, 1)
+        self.output = nn.Linear(units, 1)
         for layer in (self.hidden1.affine, self.hidden2.affine, self.output):
             start(layer, 0.005)
 
@@ -171,6 +172,47 @@ class MaxoutDiscriminator(nn.Module):
         h = self.dropout1(self.hidden1(self.pixels(flat)))
         logit: Tensor = self.output(self.dropout2(self.hidden2(h)))
         return logit.squeeze(-1)
+
+
+def paper_schedule(
+    *optimisers: Optimizer,
+    lr: float = 0.1,
+    decay: float = 1.000004,
+    floor: float = 1e-6,
+    momentum: tuple[float, float] = (0.5, 0.7),
+    ramp_epochs: int = 250,
+    iterations_per_epoch: int = 500,
+) -> Callable[[int], None]:
+    """The published MNIST schedule, to pass as `ganlib.algorithm1.algorithm1`'s ``schedule``.
+
+    lr_t = max(lr / decay^t, floor) after t updates; momentum rises linearly from the first value to the second over
+    epochs 1 to ``ramp_epochs`` and stays there. An epoch is ``iterations_per_epoch`` updates (50,000 / 100 on MNIST).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a rate is not positive and finite, decay is below 1, momentum no pair in [0, 1) or a count is below 1.
+    """
+    for optimiser in optimisers:
+        limits.kind("an optimiser", optimiser, Optimizer)
+    lr, floor = limits.real("lr", lr, "(0, inf)"), limits.real("floor", floor, "(0, inf)")
+    decay = limits.real("decay", decay, "[1, inf)")
+    if not isinstance(momentum, tuple | list) or len(momentum) != 2:
+        raise ValueError(f"momentum is {limits.shown(momentum)}; give its first and its last value")
+    first, last = (limits.real("momentum", value, "[0, 1)") for value in momentum)
+    limits.check("ramp_epochs", ramp_epochs, most=limits.STEPS)
+    limits.check("iterations_per_epoch", iterations_per_epoch, most=limits.STEPS)
+
+    def apply(done: int) -> None:
+        epoch = done // iterations_per_epoch
+        # The power may be no float any more; the rate is its floor long before.
+        rate = max(lr / decay**done, floor) if done * math.log(decay) < 700 else floor
+        speed = first + (last - first) * min(epoch / max(ramp_epochs - 1, 1), 1.0)
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"], group["momentum"] = rate, speed
+
+    return apply
 
 
 def start(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, weight_range: float, bias: float = 0.0) -> None:

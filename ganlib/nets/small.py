@@ -7,7 +7,6 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganlib import limits, tensors
-from ganlib.nets.layers import Affine
 
 
 class BatchNormGenerator(nn.Module):
@@ -41,10 +40,10 @@ class BatchNormGenerator(nn.Module):
             limits.check(name, size)
         self.latent_dim = latent_dim
         widths = [width * 2**i for i in range(4)]
-        layers: list[nn.Module] = [Affine(latent_dim, width), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.Linear(latent_dim, width), nn.LeakyReLU(0.2)]
         for before, after in pairwise(widths):
-            layers += [Affine(before, after), nn.BatchNorm1d(after), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, Affine(widths[-1], outputs), nn.Tanh())
+            layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], outputs), nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (m, latent_dim), m >= 2 in training mode, to images (m, outputs) in (-1, 1)."""

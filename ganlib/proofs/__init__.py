@@ -17,20 +17,21 @@ A step can be altered, and is then found out; so are a hypothesis that is droppe
 >>> proof.with_step("half-the-sum", claim=Eq(claim.lhs, 2 * claim.rhs, evaluate=False)).check()
 Traceback (most recent call last):
   ...
-ganlib.proofs.kernel.ProofError: global_optimum, step 'half-the-sum': ...
+ganlib.errors.ProofError: global_optimum, step 'half-the-sum': ...
 >>> proof.with_step("only-there", assumes=()).check()
 Traceback (most recent call last):
   ...
-ganlib.proofs.kernel.ProofError: global_optimum, step 'only-there': ...
+ganlib.errors.ProofError: global_optimum, step 'only-there': ...
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from ganlib.errors import ProofError
 from ganlib.proofs.bounds import jsd_bounds
 from ganlib.proofs.frozen import frozen_discriminator
-from ganlib.proofs.kernel import Proof, ProofError, Report, Step
+from ganlib.proofs.kernel import Proof, Report, Step
 from ganlib.proofs.lemma import lemma
 from ganlib.proofs.optimum import global_optimum
 from ganlib.proofs.value import proposition_1

@@ -15,18 +15,16 @@ from typing import Any, Protocol
 from sympy import Basic, Derivative, Eq, Ge, Gt, Le, Lt, Poly, Symbol, true
 from sympy.core.function import AppliedUndef
 
+from ganlib.errors import ProofError
 from ganlib.proofs.algebra import Failed
 from ganlib.proofs.hypotheses import Hypothesis, Smooth, known_integrals, positive, require_compatible
 from ganlib.proofs.notation import TOTALS, Gradient, p_theta, theta, to_latex, x
+from ganlib.proofs.rendering import assumptions, to_markdown
 from ganlib.proofs.substitution import bound_variables
 from ganlib.proofs.worlds import require_in_worlds
 
 RELATIONS = (Eq, Le, Lt, Ge, Gt)
 STRICT = (Lt, Gt)
-
-
-class ProofError(Exception):
-    """A step that does not hold. The message names the proof and the step, and says what differs."""
 
 
 class Rule(Protocol):
@@ -233,7 +231,7 @@ class Proof:
     >>> proof.with_step("derivative", claim=Eq(claim.lhs, 2 * claim.rhs)).check()
     Traceback (most recent call last):
       ...
-    ganlib.proofs.kernel.ProofError: lemma, step 'derivative': ...
+    ganlib.errors.ProofError: lemma, step 'derivative': ...
     """
 
     name: str
@@ -269,8 +267,6 @@ class Proof:
         ProofError
             At the first step that does not hold, or that nothing uses; or if a result is not among the steps.
         """
-        from ganlib.proofs.rendering import assumptions  # rendering imports this module
-
         earlier: dict[str, Step] = {}
         rows = []
         for step in self.steps:
@@ -301,6 +297,4 @@ class Proof:
         return replace(self, steps=tuple(altered if step.name == name else step for step in self.steps))
 
     def _repr_markdown_(self) -> str:
-        from ganlib.proofs.rendering import to_markdown  # rendering imports this module
-
         return to_markdown(self)

@@ -184,7 +184,7 @@ def unfold(expr: Any) -> Any:
 
     while expr.has(Defined):
         expr = expr.replace(lambda node: isinstance(node, Defined), lambda node: node.unfold())
-    return expr.replace(explicit, lambda node: node.doit())
+    return expr.replace(explicit, lambda node: node.doit(integrals=False))  # finding an antiderivative takes minutes
 
 
 # What stands for one number: an integral, or a term defined by one.

@@ -8,7 +8,6 @@ from typing import Any
 from sympy import Add
 
 from ganlib.proofs.hypotheses import Hypothesis
-from ganlib.proofs.kernel import Proof, Step
 from ganlib.proofs.notation import to_latex
 
 _SYMBOL = {"==": "=", "<=": r"\leq", "<": "<", ">=": r"\geq", ">": ">"}
@@ -57,8 +56,8 @@ def _lines(expr: Any, room: int = _LINE) -> list[str]:
     return lines
 
 
-def claim_to_latex(step: Step) -> str:
-    """The step's claim as display math: on one line if it fits, else aligned at the relation."""
+def claim_to_latex(step: Any) -> str:
+    """The claim of a `ganlib.proofs.kernel.Step` as display math, aligned at the relation where it is long."""
     relation = getattr(step.claim, "rel_op", None)
     if relation not in _SYMBOL:
         return to_latex(step.claim)
@@ -88,8 +87,10 @@ def heading(name: str) -> str:
     return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
 
 
-def assumptions(proof: Proof) -> list[tuple[str, ...]]:
-    """For each step what it assumes, as Markdown: each hypothesis in full once, and then by the step that made it.
+def assumptions(proof: Any) -> list[tuple[str, ...]]:
+    """For each step of a `ganlib.proofs.kernel.Proof` what it assumes, as Markdown.
+
+    Each hypothesis stands in full once, and then by the step that made it.
 
     Examples
     --------
@@ -109,8 +110,8 @@ def assumptions(proof: Proof) -> list[tuple[str, ...]]:
     return told
 
 
-def to_markdown(proof: Proof) -> str:
-    """The statement and the numbered steps, each with what it assumes."""
+def to_markdown(proof: Any) -> str:
+    """The statement of a `ganlib.proofs.kernel.Proof` and its numbered steps, each with what it assumes."""
     blocks = [f"**{proof.title}**", proof.statement]
     blocks.append("*SymPy decides every step for arbitrary densities. Each is also computed on concrete ones.*")
     for number, (step, assumes) in enumerate(zip(proof.steps, assumptions(proof), strict=True), 1):

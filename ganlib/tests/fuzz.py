@@ -24,7 +24,7 @@ from traitlets import TraitError
 
 import ganlib
 from ganlib import limits
-from ganlib.training import Diverged
+from ganlib.errors import Diverged
 
 ROOT = Path(ganlib.__file__).parent
 # Errors of a call; FloatingPointError and Diverged say that a training did, TraitError is a widget's ValueError.
@@ -70,7 +70,7 @@ def public() -> dict[str, Any]:
     found = {}
     for info in pkgutil.walk_packages(ganlib.__path__, "ganlib."):
         name = info.name.removeprefix("ganlib.")
-        if name.partition(".")[0] in ELSEWHERE or name == "conftest":
+        if ELSEWHERE.fullmatch(name):
             continue
         module = importlib.import_module(info.name)
         for own, what in vars(module).items():
@@ -88,13 +88,13 @@ def public() -> dict[str, Any]:
     return found
 
 
-# Not the mathematical half: runs, their files, the command line, and what the studies make of both. Other tests are
-# theirs.
-ELSEWHERE = {
-    *("checkpoint", "cli", "combine", "device", "distributed", "downloads", "evaluation", "experiment", "fetched"),
-    *("files", "graphs", "lock", "notebook", "proofs", "provenance", "runner", "runs", "settings", "snapshots"),
-    *("state", "studies", "tests", "trained", "training", "__main__", "cell", "errors"),
-}
+# Not the mathematical half: the proofs, data files, and of the lab what concerns runs, their files, the command line
+# and the studies. Other tests are theirs.
+ELSEWHERE = re.compile(
+    r"(data\.(downloads|fetched|files|official)|device|notebook|proofs|tests|__main__|cell|errors|conftest|nets\.weights|"
+    r"lab\.(build|checkpoint|cli|combine|committed|generators|interrupts|lock|measure|results|runner|runs|settings|snapshots|state|"
+    r"studies|training|speed\.(distributed|game|graphs|onednn)))(\..*)?"
+)
 
 
 def hostile(valid: Any) -> Iterator[tuple[str, Any, bool]]:

@@ -6,18 +6,19 @@
 import pytest
 import torch
 
-from ganlib import data, evaluation, precision, runs
+from ganlib import data
 from ganlib.algorithm1 import algorithm1
 from ganlib.device import pick_device
-from ganlib.ensemble import Ensemble
-from ganlib.features import digit_features
-from ganlib.latent import Latent
+from ganlib.lab import measure, runs
+from ganlib.lab.generators import open_trained
+from ganlib.lab.snapshots import keep
+from ganlib.lab.speed import precision
+from ganlib.lab.speed.ensembles import Ensemble
+from ganlib.lab.training import Training
 from ganlib.metrics import birthday, coverage, kmeans, modes, neighbours, parzen
-from ganlib.sampling import push, sample
-from ganlib.snapshots import keep
+from ganlib.metrics.features import digit_features
+from ganlib.sampling import Latent, push, sample
 from ganlib.toys import ring
-from ganlib.trained import open_trained
-from ganlib.training import Training
 
 pytestmark = pytest.mark.accelerator
 CPU = torch.device("cpu")
@@ -52,10 +53,10 @@ MEASURES = {
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_measure_is_what_it_is_on_the_cpu(device, name):
-    measure, tolerance = MEASURES[name]
+    metric, tolerance = MEASURES[name]
     sets = points(100), points(120, seed=1)
     with precision.active("fp32", device):  # convolutions on CUDA round to tf32 unless told not to
-        there, here = (torch.as_tensor(measure(*(each.to(at) for each in sets))) for at in (device, CPU))
+        there, here = (torch.as_tensor(metric(*(each.to(at) for each in sets))) for at in (device, CPU))
     assert here.isfinite().all()
     torch.testing.assert_close(there.cpu(), here, atol=tolerance, rtol=1e-4)
 
@@ -121,7 +122,7 @@ def test_a_trained_generator_is_scored_and_read_back_as_it_was(device, tmp_path)
     list(training.reports())
     keep(tmp_path, training)
     generator = training.networks(1)[0]
-    assert evaluation.evaluate(run, generator, evaluation.held_out(run, device), samples=200)["figures"]
+    assert measure.measure(run, generator, measure.held_out(run, device), samples=200)["figures"]
     read, refused = open_trained(next((tmp_path / "seed-1").iterdir()))
     z = torch.randn(10, run.latent_dim, generator=torch.Generator().manual_seed(0))
     half = read.generator(1, device)  # it is kept in half precision

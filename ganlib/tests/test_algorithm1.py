@@ -11,8 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganlib import data, toys
 from ganlib.algorithm1 import Game, algorithm1, iteration, simultaneous_iteration
-from ganlib.latent import Latent
+from ganlib.lab.speed.game import FastGame
 from ganlib.nets import MLP, DCGANGenerator, MaxoutDiscriminator
+from ganlib.sampling import Latent
 
 
 class Counting:
@@ -263,9 +264,7 @@ def test_a_divergence_tells_the_two_losses_apart():
 
 
 @pytest.mark.parametrize("step", [iteration, simultaneous_iteration])
-@pytest.mark.parametrize("says", [True, False, None])
-def test_samples_meet_only_in_a_net_that_says_they_do_not(step, says):
-    """Real and generated ones share a pass where D says so; batch normalisation must see each kind by itself."""
+def test_d_sees_data_and_samples_apart_and_learns_in_its_own_step_alone(step):
     seen = []
 
     class Watched(MLP):
@@ -273,17 +272,11 @@ def test_samples_meet_only_in_a_net_that_says_they_do_not(step, says):
             seen.append((len(x), all(p.requires_grad for p in self.parameters())))
             return super().forward(x)
 
-    Watched.per_sample = bool(says)
-    discriminator = Watched((1, 4, 1))
-    if says is None:
-        discriminator = nn.Sequential(discriminator)  # says nothing itself
-    generator = MLP((2, 4, 1), squeeze=False)
+    discriminator, generator = Watched((1, 4, 1)), MLP((2, 4, 1), squeeze=False)
     game = Game(generator, discriminator, DATA, LATENT, *(
         torch.optim.SGD(net.parameters(), 0.1) for net in (discriminator, generator)), m=6)  # fmt: skip
     step(game, torch.Generator().manual_seed(0))
-    together = [(12, True)] if says else [(6, True), (6, True)]
-    # In G's own step D's weights ask for no gradient.
-    assert seen == together + ([(6, False)] if step is iteration else [])
+    assert seen == [(6, True), (6, True)] + ([(6, False)] if step is iteration else [])
 
 
 @pytest.mark.parametrize(
@@ -304,7 +297,7 @@ def test_bad_settings_are_refused_before_any_work(settings, says):
 
 
 @pytest.mark.parametrize("step", [iteration, simultaneous_iteration])
-@pytest.mark.parametrize("per_sample", [False, True])
+@pytest.mark.parametrize("kind", [Game, FastGame])
 @pytest.mark.parametrize(
     ("shape", "says"),
     [
@@ -315,16 +308,15 @@ def test_bad_settings_are_refused_before_any_work(settings, says):
         (lambda t: (t, t), "shape tuple"),
     ],
 )
-def test_an_iteration_refuses_logits_that_are_not_one_a_sample_before_any_step(step, per_sample, shape, says):
+def test_an_iteration_refuses_logits_that_are_not_one_a_sample_before_any_step(step, kind, shape, says):
     class Shaped(MLP):
         def forward(self, x):
             return shape(super().forward(x))
 
-    Shaped.per_sample = per_sample
     torch.manual_seed(0)
     generator, discriminator = MLP((2, 8, 1), squeeze=False), Shaped((1, 8, 1))
     adam = [torch.optim.Adam(net.parameters()) for net in (discriminator, generator)]
-    game = Game(generator, discriminator, DATA, LATENT, *adam, m=8)
+    game = kind(generator, discriminator, DATA, LATENT, *adam, m=8)
     before = weights(generator, discriminator)
     with pytest.raises(ValueError, match=says):
         step(game, torch.Generator())
@@ -341,42 +333,6 @@ def test_an_iteration_refuses_a_generator_of_another_shape(step):
     with pytest.raises(ValueError, match=r"G's output has shape \(8,\), the data \(8, 1\)"):
         step(game, torch.Generator())
     assert torch.equal(weights(generator, discriminator), before)
-
-
-def test_nets_side_by_side_have_a_loss_each():
-    """A D that says where its samples are counted: axis 0 then counts nets, and each one trains as it would alone."""
-
-    class Side(nn.Module):
-        batch_axis = 1
-
-        def __init__(self, nets):
-            super().__init__()
-            self.nets = nn.ModuleList(nets)
-
-        def forward(self, x):
-            return torch.stack([net(part) for net, part in zip(self.nets, x, strict=True)])
-
-    class Both:
-        def __init__(self, source):
-            self.source = source
-
-        def minibatch(self, m, rng):
-            return self.source.minibatch(2 * m, rng).unflatten(0, (2, m))
-
-    torch.manual_seed(0)
-    generator = Side([MLP((2, 4, 1), squeeze=False) for _ in range(2)])
-    discriminator = Side([MLP((1, 4, 1)) for _ in range(2)])
-    alone = copy.deepcopy(discriminator.nets[1])
-    data = Counting(Both(DATA))
-    with torch.no_grad():
-        rng = torch.Generator().manual_seed(0)
-        fake = generator.nets[1](Both(LATENT).minibatch(10, rng)[1])
-    list(algorithm1(generator, discriminator, data, Both(LATENT), **optimisers(generator, discriminator, lr=1.0),
-                    iterations=1, m=10))  # fmt: skip
-    loss = -(alone(data.drawn[0][1]).sigmoid().log().mean() + (1 - alone(fake).sigmoid()).log().mean())
-    loss.backward()
-    expected = torch.cat([(p - p.grad).detach().flatten() for p in alone.parameters()])
-    torch.testing.assert_close(weights(discriminator.nets[1]), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.cuda

@@ -20,8 +20,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganlib import checkpoint
-from ganlib.checkpoint import CheckpointError, check_settings, load, newest, save
+from ganlib.errors import CheckpointError
+from ganlib.lab import checkpoint
+from ganlib.lab.checkpoint import check_settings, load, newest, save
+from ganlib.nets import weights
 
 SETTINGS = {"run": "mnist-paper", "k": 1, "d_lr": 0.1, "dropout": True, "note": None}
 RECORD = {"iterations": [100, 200], "d_loss": [1.3862943611198906, -0.0], "état": {"next": 3}}
@@ -346,7 +348,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(tmp_path, change, 
 
 
 def test_a_record_longer_than_the_format_allows(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_LONGEST_HEADER", 2000)
+    monkeypatch.setattr(weights, "_LONGEST_HEADER", 2000)
     with pytest.raises(ValueError, match="longer than 1,000 bytes"):
         save(tmp_path, 1, state(), SETTINGS, {"long": "x" * 1000})
     assert names(tmp_path) == []
@@ -366,11 +368,13 @@ def test_every_differing_setting_is_listed(saved, asked):
 
 
 # Kills. One process imports torch once and forks a child for each kill; the children are real processes, killed by a
-# real SIGKILL, their own at a chosen line of checkpoint.py or files.py or the test's at a random moment.
+# real SIGKILL, their own at a chosen line of checkpoint.py, files.py or weights.py or the test's at a random moment.
 NURSERY = """
 import os, shutil, signal, sys
 import torch
-from ganlib import checkpoint, files
+from ganlib.data import files
+from ganlib.lab import checkpoint
+from ganlib.nets import weights
 
 ON_DISK = "save", "_free_name", "write", "clear", "_fsync_folder", "_prune"  # the rest computes or reads
 
@@ -384,7 +388,7 @@ def at_line(folder, n):
     passed = 0
     def trace(frame, event, arg):
         nonlocal passed
-        if frame.f_code.co_filename not in (checkpoint.__file__, files.__file__):
+        if frame.f_code.co_filename not in (checkpoint.__file__, files.__file__, weights.__file__):
             return None
         if event == "line" and frame.f_code.co_name in ON_DISK:
             passed += 1

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from ganlib.cli import main
-from ganlib.combine import combine
-from ganlib.provenance import ResultsError
+from ganlib.errors import ResultsError
+from ganlib.lab.cli import main
+from ganlib.lab.combine import combine
 
 SMALL = ["--set", "iterations=4", "--set", "every=2", "--samples", "50", "--quiet"]
 

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from ganlib import data, downloads, files
-from ganlib.cli import main
+from ganlib import data
+from ganlib.data import downloads, official
+from ganlib.lab.cli import main
 from ganlib.tests.test_files import WEB_PAGE, idx_bytes, npz_bytes
 
 N = {"train": 60, "t10k": 20}  # images in this test's editions of MNIST
@@ -112,10 +113,10 @@ def server(monkeypatch):
     md5 = hashlib.md5(started.content["/cifar-10-binary.tar.gz"]).hexdigest()
     monkeypatch.setattr(downloads, "CIFAR10_BINARY", (f"{started.url}/cifar-10-binary.tar.gz", md5))
     monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
-    for name, shape in files.IDX.items():
-        monkeypatch.setitem(files.IDX, name, (N[name.split("-")[0]], *shape[1:]))
-    monkeypatch.setattr(files, "RECORDS", 10)
-    for held in files.SETS.values():
+    for name, shape in official.IDX.items():
+        monkeypatch.setitem(official.IDX, name, (N[name.split("-")[0]], *shape[1:]))
+    monkeypatch.setattr(official, "RECORDS", 10)
+    for held in official.SETS.values():
         monkeypatch.setitem(held.sizes, "test", 20)
         monkeypatch.setitem(held.sizes, "train", 10_030)  # 30 training images, 30 for validation
     yield started
@@ -408,8 +409,8 @@ def test_what_ends_a_download_leaves_nothing_half_written(server, tmp_path, numb
 def test_what_is_on_the_list_of_mirrors_is_what_torchvision_has():
     for name, title in downloads.IDX_SETS.items():
         kind = getattr(datasets, title)
-        assert {url for url, _ in kind.resources} == {f"{file}.gz" for file in files.IDX}
+        assert {url for url, _ in kind.resources} == {f"{file}.gz" for file in official.IDX}
         assert all(re.fullmatch(r"[0-9a-f]{32}", md5) for _, md5 in kind.resources)
         assert kind.mirrors
-        assert files.SETS[name].folder == f"{kind.__name__}/raw"
+        assert official.SETS[name].folder == f"{kind.__name__}/raw"
     assert Path(downloads.CIFAR10_BINARY[0]).name == "cifar-10-binary.tar.gz"

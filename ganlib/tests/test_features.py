@@ -10,10 +10,13 @@ import safetensors.torch
 import torch
 from scipy.signal import correlate2d
 
-from ganlib import data, features, studies
-from ganlib.features import FeaturesError, digit_classes, digit_classifier, digit_features
-from ganlib.nets.classifier import DigitClassifier
-from ganlib.studies import classifier
+from ganlib import data
+from ganlib.errors import FeaturesError
+from ganlib.lab import studies
+from ganlib.lab.studies import classifier
+from ganlib.metrics import features
+from ganlib.metrics.classifier import DigitClassifier
+from ganlib.metrics.features import digit_classes, digit_classifier, digit_features
 
 SMALL = {"data": "digits", "width": 4, "hidden": 8, "epochs": 2, "batch": 20, "lr": 0.005}
 

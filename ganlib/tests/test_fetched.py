@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ganlib import fetched
+from ganlib.data import fetched
 
 NAME = "book/results/one.json"
 CONTENT = b'{"a": 1}\n' * 30_000

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, files
+from ganlib import data
+from ganlib.data import files, official
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (10_000, 28, 28), dtype=np.uint8)
@@ -168,8 +169,8 @@ NPZ_DAMAGE = {
 
 @pytest.fixture
 def small_cifar10(monkeypatch):
-    monkeypatch.setattr(files, "RECORDS", 1000)
-    monkeypatch.setitem(files.SETS["cifar10"].sizes, "test", 1000)
+    monkeypatch.setattr(official, "RECORDS", 1000)
+    monkeypatch.setitem(official.SETS["cifar10"].sizes, "test", 1000)
 
 
 def refused(name, root, path, content, says):
@@ -322,7 +323,7 @@ def test_a_full_memory_is_no_damage(tmp_path, monkeypatch, small_cifar10):
         raise MemoryError("Unable to allocate 29 MiB")
 
     (tmp_path / "cifar10.npz").write_bytes(npz_of())
-    monkeypatch.setattr(files.np, "load", full)
+    monkeypatch.setattr(official.np, "load", full)
     with pytest.raises(MemoryError, match="29 MiB"):
         data.load("cifar10", "test", tmp_path)
 

@@ -16,34 +16,26 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from ganlib import (
-    algorithm1,
-    data,
-    dirac,
-    ensemble,
+from ganlib import algorithm1, data, dirac, figures, losses, nets, sampling, theory, toys, widgets
+from ganlib.data import images
+from ganlib.lab import optimisers, parzen_sweep, randomness, runs
+from ganlib.lab.models import rbm, vae
+from ganlib.lab.speed import ensembles, precision
+from ganlib.metrics import (
+    autocorrelation,
+    birthday,
+    classifier,
+    coverage,
     features,
-    figures,
-    images,
-    latent,
-    losses,
-    nets,
-    optimisers,
-    parzen_sweep,
-    players,
-    precision,
-    randomness,
-    rbm,
-    runs,
-    sampling,
-    schedules,
-    theory,
-    toys,
-    vae,
+    frechet,
+    kmeans,
+    modes,
+    neighbours,
+    parzen,
+    two_sample,
     watch,
-    widgets,
 )
-from ganlib.metrics import autocorrelation, birthday, coverage, frechet, kmeans, modes, neighbours, parzen, two_sample
-from ganlib.nets import cifar, classifier, layers, paper, small
+from ganlib.nets import cifar, layers, paper, players, small
 from ganlib.tests import fuzz
 from ganlib.tests.fuzz import Call
 
@@ -67,12 +59,12 @@ def coins(*shape, seed=0):
 
 
 def net(sizes=(2, 4, 1), **settings):
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed notes the stack, for devices not there
     return nets.MLP(sizes, **settings)
 
 
 def made(kind, *args, **settings):
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     return kind(*args, **settings).eval()
 
 
@@ -80,7 +72,7 @@ def seeded(kind):
     """The class, with the weights that seed 0 gives."""
 
     def make(*args, **settings):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         return kind(*args, **settings)
 
     return make
@@ -92,7 +84,7 @@ def players_and_optimisers(optimiser=torch.optim.SGD):
         "generator": g,
         "discriminator": d,
         "data": toys.ring(),
-        "latent": latent.Latent(2),
+        "latent": sampling.Latent(2),
         "d_optimiser": optimiser(d.parameters(), lr=0.01),
         "g_optimiser": optimiser(g.parameters(), lr=0.01),
     }
@@ -207,42 +199,42 @@ CALLS = {
                                     "schedule": None, "every": 2, "seed": 0, "progress": False},
         run=lambda *a, **s: next(algorithm1.algorithm1(*a, **s)), free={"schedule": "called, with nothing asked of it"},
     ),
-    "players.check_optimiser": lambda: Call(
+    "nets.players.check_optimiser": lambda: Call(
         players.check_optimiser,
         {"name": "d_optimiser", "optimiser": (both := players_and_optimisers())["d_optimiser"],
          "net": both["discriminator"], "other": both["generator"]}, free=NAME,
     ),
-    "schedules.paper_schedule": lambda: Call(
-        schedules.paper_schedule,
+    "nets.paper.paper_schedule": lambda: Call(
+        nets.paper.paper_schedule,
         {"optimisers": (players_and_optimisers()["d_optimiser"],), "lr": 0.5, "decay": 1.5, "floor": 0.25,
          "momentum": (0.5, 0.75), "ramp_epochs": 2, "iterations_per_epoch": 2},
-        run=lambda *a, **s: schedules.paper_schedule(*a, **s)(10**6), free={"optimisers": "a tuple of them"},
+        run=lambda *a, **s: nets.paper.paper_schedule(*a, **s)(10**6), free={"optimisers": "a tuple of them"},
     ),
-    "optimisers.build": lambda: Call(
+    "lab.optimisers.build": lambda: Call(
         optimisers.build, {"run": RUN, "net": net(), "lr": 0.5, "captured": False}
     ),
-    "optimisers.schedule": lambda: Call(
+    "lab.optimisers.schedule": lambda: Call(
         optimisers.schedule, {"run": RUN, "optimisers": tuple(torch.optim.SGD(net().parameters()) for _ in "dg")},
         run=lambda *optimisers, run: optimisers_schedule(run, optimisers), free={"optimisers": "a tuple of them"},
     ),
-    "optimisers.limit_norms": lambda: Call(optimisers.limit_norms, {"weights": [torch.ones(2, 3)], "limit": 1.0}),
-    "randomness.Randomness": lambda: Call(
+    "lab.optimisers.limit_norms": lambda: Call(optimisers.limit_norms, {"weights": [torch.ones(2, 3)], "limit": 1.0}),
+    "lab.randomness.Randomness": lambda: Call(
         randomness.Randomness, {"seeds": [0, 1], "device": CPU, "rank": 0, "world": 1}
     ),
-    "randomness.Randomness.load": lambda: (
+    "lab.randomness.Randomness.load": lambda: (
         (run := randomness.Randomness([0], CPU)) and method(run, "load", {"state": run.state()})
     ),
-    "ensemble.Ensemble": lambda: Call(ensemble.Ensemble, {"nets": [net(), net()], "dtype": None}),
-    "ensemble.Ensemble.forward": lambda: layer(ensemble.Ensemble([net(), net()]), "x", quarters(2, 3, 2)),
-    "ensemble.Ensemble.member": lambda: method(ensemble.Ensemble([net(), net()]), "member", {"index": 1}),
-    "ensemble.ManySeeds": lambda: Call(ensemble.ManySeeds, {"source": toys.ring()}),
-    "ensemble.ManySeeds.minibatch": lambda: method(
-        ensemble.ManySeeds(toys.ring()), "minibatch", {"m": 3, "rngs": [rng(), rng(1)]}
+    "lab.speed.ensembles.Ensemble": lambda: Call(ensembles.Ensemble, {"nets": [net(), net()], "dtype": None}),
+    "lab.speed.ensembles.Ensemble.forward": lambda: layer(ensembles.Ensemble([net(), net()]), "x", quarters(2, 3, 2)),
+    "lab.speed.ensembles.Ensemble.member": lambda: method(ensembles.Ensemble([net(), net()]), "member", {"index": 1}),
+    "lab.speed.ensembles.ManySeeds": lambda: Call(ensembles.ManySeeds, {"source": toys.ring()}),
+    "lab.speed.ensembles.ManySeeds.minibatch": lambda: method(
+        ensembles.ManySeeds(toys.ring()), "minibatch", {"m": 3, "rngs": [rng(), rng(1)]}
     ),
-    "watch.Watch": lambda: Call(
+    "metrics.watch.Watch": lambda: Call(
         watch.Watch, {"game": algorithm1.Game(**players_and_optimisers()), "iterations": 3, "seeds": 0}
     ),
-    "precision.choose": lambda: Call(precision.choose, {"policy": "fp32", "device": CPU}),
+    "lab.speed.precision.choose": lambda: Call(precision.choose, {"policy": "fp32", "device": CPU}),
     # Data and noise.
     "toys.Mixture": lambda: Call(
         toys.Mixture, {"name": "mine", "centres": quarters(2, 2), "std": 0.5, "weights": torch.tensor([0.25, 0.75])},
@@ -254,9 +246,9 @@ CALLS = {
     "toys.gaussian": lambda: Call(toys.gaussian, {"mean": (1.0, 2.0), "std": 0.5}),
     "toys.ring": lambda: Call(toys.ring, {"modes": 4, "radius": 2.0, "std": 0.25}),
     "toys.grid": lambda: Call(toys.grid, {"side": 2, "spacing": 2.0, "std": 0.25}),
-    "latent.Latent": lambda: Call(latent.Latent, {"dim": 2, "law": "uniform", "low": -2.0, "high": 2.0}),
-    "latent.Latent.minibatch": lambda: drawn(latent.Latent(2)),
-    "images.Images": lambda: Call(
+    "sampling.Latent": lambda: Call(sampling.Latent, {"dim": 2, "law": "uniform", "low": -2.0, "high": 2.0}),
+    "sampling.Latent.minibatch": lambda: drawn(sampling.Latent(2)),
+    "data.images.Images": lambda: Call(
         lambda name, split, source, pixels, labels, low, high, flat, size, norm: images.Images(
             name, split, source, pixels, labels, low, high, flat, size, norm
         ).floats(),
@@ -264,13 +256,13 @@ CALLS = {
          "low": -1.0, "high": 1.0, "flat": False, "size": 5, "norm": 2.0},
         free={**NAME, "split": "a name", "source": "a name"},
     ),
-    "images.Images.floats": lambda: method(some_images(), "floats", {"index": torch.tensor([0, 1, 1])}),
-    "images.Images.minibatch": lambda: drawn(some_images()),
-    "images.Images.scaled": lambda: method(some_images(), "scaled", {"low": -1.0, "high": 1.0}),
-    "images.Images.normalised": lambda: method(some_images(), "normalised", {"norm": 2.0}),
-    "images.Images.resized": lambda: method(some_images(), "resized", {"size": 4}),
-    "images.Images.first": lambda: method(some_images(), "first", {"n": 2}),
-    "images.Images.to": lambda: method(some_images(), "to", {"device": "cpu"}),
+    "data.images.Images.floats": lambda: method(some_images(), "floats", {"index": torch.tensor([0, 1, 1])}),
+    "data.images.Images.minibatch": lambda: drawn(some_images()),
+    "data.images.Images.scaled": lambda: method(some_images(), "scaled", {"low": -1.0, "high": 1.0}),
+    "data.images.Images.normalised": lambda: method(some_images(), "normalised", {"norm": 2.0}),
+    "data.images.Images.resized": lambda: method(some_images(), "resized", {"size": 4}),
+    "data.images.Images.first": lambda: method(some_images(), "first", {"n": 2}),
+    "data.images.Images.to": lambda: method(some_images(), "to", {"device": "cpu"}),
     "data.load": lambda: Call(
         data.load, {"name": "digits", "split": "valid", "root": None, "download": False},
         run=lambda *a, **s: len(data.load(*a, **s)),
@@ -297,13 +289,13 @@ CALLS = {
     "nets.cifar.MaxoutConvDiscriminator.forward": lambda: layer(
         made(cifar.MaxoutConvDiscriminator, 2, 2, 1), "x", quarters(1, 1, 32, 32)
     ),
-    "nets.classifier.DigitClassifier": lambda: Call(
+    "metrics.classifier.DigitClassifier": lambda: Call(
         classifier.DigitClassifier, {"width": 2, "hidden": 3, "seed": 0}
     ),
-    "nets.classifier.DigitClassifier.features": lambda: method(
+    "metrics.classifier.DigitClassifier.features": lambda: method(
         classifier.DigitClassifier(2, 3), "features", {"x": quarters(2, 784, most=5)}, through=True
     ),
-    "nets.classifier.DigitClassifier.forward": lambda: layer(
+    "metrics.classifier.DigitClassifier.forward": lambda: layer(
         classifier.DigitClassifier(2, 3), "x", quarters(2, 1, 28, 28, most=5)
     ),
     "nets.dcgan.DCGANGenerator": lambda: Call(
@@ -358,56 +350,62 @@ CALLS = {
         made(small.BatchNormGenerator, 2, 3, 2).train(), "z", quarters(3, 2)
     ),
     # Other models.
-    "vae.VAE": lambda: Call(
+    "lab.models.vae.VAE": lambda: Call(
         vae.VAE, {"latent_dim": 2, "hidden": 4, "pixel_means": quarters(9, most=4), "outputs": 9, "seed": 0}
     ),
-    "vae.VAE.encode": lambda: method(vae.VAE(2, 4, outputs=9), "encode", {"x": quarters(3, 9, most=4)}, through=True),
-    "vae.VAE.logits": lambda: method(vae.VAE(2, 4, outputs=9), "logits", {"z": quarters(3, 2)}, through=True),
-    "vae.VAE.elbo": lambda: method(
+    "lab.models.vae.VAE.encode": lambda: method(
+        vae.VAE(2, 4, outputs=9), "encode", {"x": quarters(3, 9, most=4)}, through=True
+    ),
+    "lab.models.vae.VAE.logits": lambda: method(
+        vae.VAE(2, 4, outputs=9), "logits", {"z": quarters(3, 2)}, through=True
+    ),
+    "lab.models.vae.VAE.elbo": lambda: method(
         vae.VAE(2, 4, outputs=9), "elbo", {"x": quarters(3, 9, most=4), "noise": quarters(3, 2)}, through=True
     ),
-    "vae.elbo": lambda: Call(
+    "lab.models.vae.elbo": lambda: Call(
         vae.elbo,
         {"mean": quarters(3, 2), "log_variance": quarters(3, 2), "noise": quarters(3, 2),
          "log_likelihood": lambda z: z.sum(1)}, through=True,
     ),
-    "vae.kl_to_prior": lambda: Call(
+    "lab.models.vae.kl_to_prior": lambda: Call(
         vae.kl_to_prior, {"mean": quarters(3, 2), "log_variance": quarters(3, 2)}, through=True
     ),
-    "vae.train": lambda: Call(
+    "lab.models.vae.train": lambda: Call(
         vae.train,
         {"vae": vae.VAE(2, 4, outputs=9), "data": some_images(flat=True), "iterations": 1, "every": 1, "m": 2,
          "lr": 0.5, "seed": 0}, run=lambda *a, **s: next(vae.train(*a, **s)),
     ),
-    "vae.bounds": lambda: Call(
+    "lab.models.vae.bounds": lambda: Call(
         vae.bounds, {"vae": vae.VAE(2, 4, outputs=9), "data": some_images(flat=True), "seed": 0, "batch": 4}
     ),
-    "vae.latent": lambda: Call(vae.latent, {"decoder": vae.VAE(2, 4, outputs=9).decoder}),
-    "vae.samples": lambda: Call(vae.samples, {"decoder": vae.VAE(2, 4, outputs=9).decoder, "n": 3, "seed": 0}),
-    "vae.decoder_file": lambda: Call(
+    "lab.models.vae.latent": lambda: Call(vae.latent, {"decoder": vae.VAE(2, 4, outputs=9).decoder}),
+    "lab.models.vae.samples": lambda: Call(
+        vae.samples, {"decoder": vae.VAE(2, 4, outputs=9).decoder, "n": 3, "seed": 0}
+    ),
+    "lab.models.vae.decoder_file": lambda: Call(
         vae.decoder_file, {"vae": vae.VAE(2, 4, outputs=9), "iteration": 3, "data_sha256": "0" * 64}
     ),
-    "rbm.RBM": lambda: Call(rbm.RBM, {"visible": 4, "hidden": 3, "means": quarters(4, most=4), "seed": 0}),
-    "rbm.RBM.hidden_probabilities": lambda: method(
+    "lab.models.rbm.RBM": lambda: Call(rbm.RBM, {"visible": 4, "hidden": 3, "means": quarters(4, most=4), "seed": 0}),
+    "lab.models.rbm.RBM.hidden_probabilities": lambda: method(
         rbm.RBM(4, 3), "hidden_probabilities", {"v": coins(2, 4)}, through=True
     ),
-    "rbm.RBM.visible_probabilities": lambda: method(
+    "lab.models.rbm.RBM.visible_probabilities": lambda: method(
         rbm.RBM(4, 3), "visible_probabilities", {"h": coins(2, 3)}, through=True
     ),
-    "rbm.RBM.gibbs": lambda: method(
+    "lab.models.rbm.RBM.gibbs": lambda: method(
         rbm.RBM(4, 3), "gibbs", {"v": coins(2, 4), "steps": 2, "rng": rng()}, through=True
     ),
-    "rbm.RBM.free_energy": lambda: method(rbm.RBM(4, 3), "free_energy", {"v": coins(2, 4)}, through=True),
-    "rbm.RBM.statistics": lambda: method(rbm.RBM(4, 3), "statistics", {"v": coins(2, 4)}, through=True),
-    "rbm.train": lambda: Call(
+    "lab.models.rbm.RBM.free_energy": lambda: method(rbm.RBM(4, 3), "free_energy", {"v": coins(2, 4)}, through=True),
+    "lab.models.rbm.RBM.statistics": lambda: method(rbm.RBM(4, 3), "statistics", {"v": coins(2, 4)}, through=True),
+    "lab.models.rbm.train": lambda: Call(
         rbm.train,
         {"rbm": rbm.RBM(4, 3), "data": coins(5, 4), "iterations": 1, "every": 1, "m": 2, "lr": 0.5, "seed": 0},
         run=lambda *a, **s: next(rbm.train(*a, **s)),
     ),
-    "rbm.file": lambda: Call(rbm.file, {"rbm": rbm.RBM(4, 3), "iteration": 3}),
+    "lab.models.rbm.file": lambda: Call(rbm.file, {"rbm": rbm.RBM(4, 3), "iteration": 3}),
     # Sampling and measuring.
     "sampling.sample": lambda: Call(
-        sampling.sample, {"generator": net((2, 4, 3)), "latent": latent.Latent(2), "n": 3, "seed": 0, "batch": 2}
+        sampling.sample, {"generator": net((2, 4, 3)), "latent": sampling.Latent(2), "n": 3, "seed": 0, "batch": 2}
     ),
     "sampling.push": lambda: Call(sampling.push, {"generator": net((2, 4, 3)), "z": quarters(3, 2), "batch": 2}),
     "sampling.interpolate": lambda: Call(
@@ -416,17 +414,19 @@ CALLS = {
     "sampling.evaluating": lambda: Call(
         lambda net: None, {"net": net()}, run=lambda net: entered(sampling.evaluating, net)
     ),
-    "features.digit_classifier": lambda: Call(features.digit_classifier, {"folder": features.ASSETS}),
-    "features.classifier_from": lambda: Call(
+    "metrics.features.digit_classifier": lambda: Call(features.digit_classifier, {"folder": features.ASSETS}),
+    "metrics.features.classifier_from": lambda: Call(
         features.classifier_from, {"content": features.classifier_file(features.digit_classifier()), "name": "mine"},
         free=NAME,
     ),
-    "features.classifier_file": lambda: Call(features.classifier_file, {"net": classifier.DigitClassifier(2, 3)}),
-    "features.digit_features": lambda: Call(
+    "metrics.features.classifier_file": lambda: Call(
+        features.classifier_file, {"net": classifier.DigitClassifier(2, 3)}
+    ),
+    "metrics.features.digit_features": lambda: Call(
         features.digit_features,
         {"images": quarters(2, 784, most=5), "net": classifier.DigitClassifier(2, 3), "batch": 2},
     ),
-    "features.digit_classes": lambda: Call(
+    "metrics.features.digit_classes": lambda: Call(
         features.digit_classes,
         {"images": quarters(2, 784, most=5), "net": classifier.DigitClassifier(2, 3), "batch": 2},
     ),
@@ -492,12 +492,12 @@ CALLS = {
         two_sample.classifier_test,
         {"critic": net(), "real": quarters(8, 2), "fake": quarters(8, 2, seed=1), "steps": 2, "lr": 0.5, "seed": 0},
     ),
-    "parzen_sweep.sweep": lambda: Call(
+    "lab.parzen_sweep.sweep": lambda: Call(
         parzen_sweep.sweep,
         {"kernels": {"a": quarters(4, 2, most=4)}, "valid": quarters(3, 2), "test": quarters(3, 2, seed=1),
          "sigmas": [0.5, 1.0], "examples": 2, "seed": 0},
     ),
-    "parzen_sweep.check": lambda: Call(parzen_sweep.check, {"run": runs.get("mnist-paper")}),
+    "lab.parzen_sweep.check": lambda: Call(parzen_sweep.check, {"run": runs.get("mnist-paper")}),
     # Drawing.
     "figures.figure1": lambda: Call(
         figures.figure1,
@@ -549,30 +549,31 @@ def each(why, names):
 
 LEFT_OUT = {
     **each("a protocol", "algorithm1.Source algorithm1.Source.minibatch"),
-    **each("takes a Game, which was checked", "algorithm1.iteration algorithm1.simultaneous_iteration"),
+    **each("takes a Game, which was checked", """algorithm1.iteration algorithm1.simultaneous_iteration
+        algorithm1.Game.logits algorithm1.Game.figures"""),
     **each("a record of results, made by ganlib", """algorithm1.Report metrics.birthday.Birthday
         metrics.coverage.Coverage metrics.frechet.Floor metrics.modes.ModeCount metrics.parzen.ParzenResult
         metrics.two_sample.TwoSampleTest"""),
-    **each("words on a result", "metrics.parzen.end_of_grid parzen_sweep.remarks"),
-    **each("takes no argument", """images.Images.mean images.Images.flattened nets.layers.onednn_is_faster
-        nets.layers.plain nets.layers.Dropout.extra_repr randomness.Randomness.state randomness.current
-        figures.use_style optimisers.Moving.advance widgets.latent_explorer.weights_file
-        widgets.latent_explorer.weights widgets.latent_explorer.digits widgets.base.Finite.info interrupts.catch"""),
-    **each(TORCH, """nets.layers.Affine nets.layers.Affine.forward nets.layers.affine ensemble.Ensemble.train
-        precision.InBfloat16.forward"""),
-    **each(INSIDE, """optimisers.Moving optimisers.Moving.plan optimisers.restored randomness.Randomness.keep_mask
-        randomness.Randomness.in_parts watch.Watch.begin watch.Watch.remarked precision.has_bf16 precision.active
-        precision.InBfloat16 players.check_samples players.one_a_sample players.look players.check_minibatch"""),
+    **each("words on a result", "metrics.parzen.end_of_grid lab.parzen_sweep.remarks"),
+    **each("takes no argument", """data.images.Images.mean data.images.Images.flattened
+        nets.layers.Dropout.extra_repr lab.speed.ensembles.Ensemble.modules lab.randomness.Randomness.state
+        lab.randomness.current figures.use_style widgets.latent_explorer.weights_file
+        widgets.latent_explorer.weights widgets.latent_explorer.digits widgets.base.Finite.info"""),
+    **each(TORCH, """lab.speed.ensembles.Ensemble.train lab.speed.precision.InBfloat16.forward"""),
+    **each(INSIDE, """nets.layers.Dropout.mask lab.optimisers.restored lab.randomness.Randomness.keep_mask
+        lab.randomness.Randomness.in_parts metrics.watch.Watch.begin metrics.watch.Watch.remarked
+        lab.speed.precision.has_bf16 lab.speed.precision.active lab.speed.precision.InBfloat16
+        nets.players.check_samples nets.players.one_a_sample nets.players.look nets.players.check_minibatch"""),
     **each(CHECKS, """metrics.parzen.checked limits.shown limits.check limits.outside limits.real limits.one_of
-        limits.flag limits.kind arrays.floats tensors.real tensors.points tensors.scaled tensors.unit tensors.fits
-        tensors.drawing tensors.generator tensors.device_of"""),
-    **each("a file's, which test_rbm and test_vae damage", "rbm.load vae.load_decoder"),
-    **each("a checkpoint's, which test_hostile damages", """history.as_tensor history.curves history.spans
-        history.check_inputs history.check_input history.note_differences weights.filled weights.check
-        randomness.Randomness.check"""),
-    **each("a run's, by the command line: test_parzen_sweep", "parzen_sweep.sweep_run"),
-    **each(WIDGET, """widgets.absent.stand_in widgets.base.Finite widgets.base.Finite.validate widgets.base.Choice
-        widgets.base.Choice.validate widgets.base.Widget"""),
+        limits.flag limits.kind limits.floats tensors.real tensors.points tensors.scaled tensors.unit
+        tensors.fits tensors.drawing tensors.generator tensors.device_of"""),
+    **each("a file's, which test_rbm and test_vae damage", "lab.models.rbm.load lab.models.vae.load_decoder"),
+    **each("a checkpoint's, which test_hostile damages", """lab.history.as_tensor lab.history.curves
+        lab.history.spans lab.history.check_inputs lab.history.check_input lab.history.note_differences
+        lab.randomness.Randomness.check"""),
+    **each("a run's, by the command line: test_parzen_sweep", "lab.parzen_sweep.sweep_run"),
+    **each(WIDGET, """widgets.absent.stand_in widgets.base.Finite widgets.base.Finite.validate
+        widgets.base.Choice widgets.base.Choice.validate widgets.base.Widget"""),
     **each("of ganlib's own files: test_widgets", "widgets.bundle.bundle"),
 }  # fmt: skip
 

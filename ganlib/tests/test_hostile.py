@@ -19,16 +19,17 @@ import pytest
 import safetensors.torch
 import torch
 
-from ganlib import files, provenance, runs, sampling
-from ganlib.checkpoint import CheckpointError
-from ganlib.cli import main
-from ganlib.cli.arguments import Stop, parser
-from ganlib.cli.commands import COMMANDS
-from ganlib.cli.errors import expected_errors
-from ganlib.provenance import ResultsError
-from ganlib.runner import Runner
-from ganlib.trained import open_trained
-from ganlib.training import Diverged, Training
+from ganlib import sampling
+from ganlib.data import files
+from ganlib.errors import CheckpointError, Diverged, ResultsError
+from ganlib.lab import results, runs
+from ganlib.lab.cli import main
+from ganlib.lab.cli.arguments import Stop, parser
+from ganlib.lab.cli.commands import COMMANDS
+from ganlib.lab.cli.errors import expected_errors
+from ganlib.lab.generators import open_trained
+from ganlib.lab.runner import Runner
+from ganlib.lab.training import Training
 
 DIGITS = {"data": "digits", "width": 4, "units": 3, "m": 5, "every": 2, "iterations": 4}
 MANY = int(os.environ.get("GANLIB_FUZZ", "1"))  # times as many cases
@@ -98,7 +99,7 @@ def cases(value, most, seed):
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def two_results(tmp_path_factory):
     """Two results of one run: of images, with averages."""
     folder = tmp_path_factory.mktemp("results")
     for name, seed in (("a", "0"), ("b", "1")):
@@ -108,8 +109,8 @@ def results(tmp_path_factory):
     return folder
 
 
-def test_no_result_ends_in_anything_but_success_or_a_refusal(results):
-    (a, b), out = (results / "a.json", results / "b.json"), results / "out.json"
+def test_no_result_ends_in_anything_but_success_or_a_refusal(two_results):
+    (a, b), out = (two_results / "a.json", two_results / "b.json"), two_results / "out.json"
     original, outcomes = b.read_text(), {0: 0, 5: 0}
     args = parser().parse_args(["combine", str(a), str(b), "--results", str(out)])
     texts = cases(json.loads(original), 600 * MANY, 1)
@@ -133,16 +134,16 @@ def test_no_result_ends_in_anything_but_success_or_a_refusal(results):
     assert min(outcomes.values()) > 100, outcomes  # what does not matter is taken, what does is refused
 
 
-def test_no_file_in_the_place_of_a_result_is_more_than_refused(results, capsys):
+def test_no_file_in_the_place_of_a_result_is_more_than_refused(two_results, capsys):
     """As the file that is to be replaced."""
-    a, b, out = (str(results / f"{name}.json") for name in ("a", "b", "there"))
+    a, b, out = (str(two_results / f"{name}.json") for name in ("a", "b", "there"))
     assert main(["combine", a, b, "--results", out]) == 0
-    whole = json.loads((results / "there.json").read_text())
+    whole = json.loads((two_results / "there.json").read_text())
     same = {name: whole[name] for name in ("run", "settings", "seeds", "precision", "samples")}
     for i, text in enumerate(cases(same, 200 * MANY, 2)):
-        (results / "there.json").write_text(text)
+        (two_results / "there.json").write_text(text)
         with suppress(ResultsError):
-            provenance.check_results(out, same)
+            results.check_results(out, same)
         if i % 10 == 0:
             assert main(["combine", a, b, "--results", out]) in (0, 5)
             capsys.readouterr()
@@ -164,7 +165,7 @@ def test_what_is_no_result_is_named(tmp_path, make, says):
     path = tmp_path / "x.json"
     make(path)
     with pytest.raises(ResultsError, match=rf"x\.json is no results file \(.*({says})"):
-        provenance.read_results(path)
+        results.read_results(path)
 
 
 def test_no_more_than_the_largest_result_is_read(tmp_path, monkeypatch):
@@ -173,26 +174,26 @@ def test_no_more_than_the_largest_result_is_read(tmp_path, monkeypatch):
         file.truncate(10**12)  # sparse: it takes no disk
     monkeypatch.setattr(files, "parsed", None)
     with pytest.raises(ResultsError, match="it has more than 32,000,000 bytes"):
-        provenance.read_results(path)
+        results.read_results(path)
 
 
 @pytest.mark.parametrize("name", ["../a.json", "/etc/passwd", "..", ".", "", "x/y", "x\\y", "x\0y", "y" * 300])
-def test_weights_are_looked_for_beside_their_result_only(results, tmp_path, capsys, name):
-    b = json.loads((results / "b.json").read_text())
+def test_weights_are_looked_for_beside_their_result_only(two_results, tmp_path, capsys, name):
+    b = json.loads((two_results / "b.json").read_text())
     for holder in (b["weights"]["1"], b["averaged"]["by_seed"]["1"]["weights"]):
         kept, holder["file"] = holder["file"], name
         (tmp_path / "b.json").write_text(json.dumps(b))
-        assert main(["combine", str(results / "a.json"), str(tmp_path / "b.json"), "--results", "c.json"]) == 5
+        assert main(["combine", str(two_results / "a.json"), str(tmp_path / "b.json"), "--results", "c.json"]) == 5
         assert "b.json is no result of reproduce: it.weights.1.file" in capsys.readouterr().err.replace(
             "it.averaged.by_seed.1.weights.file", "it.weights.1.file"
         )
         holder["file"] = kept
 
 
-def test_weights_that_are_a_pipe_are_not_waited_for(results, tmp_path, capsys):
-    (tmp_path / "b.json").write_text((results / "b.json").read_text())
+def test_weights_that_are_a_pipe_are_not_waited_for(two_results, tmp_path, capsys):
+    (tmp_path / "b.json").write_text((two_results / "b.json").read_text())
     os.mkfifo(tmp_path / "b-seed1.safetensors")
-    assert main(["combine", str(results / "a.json"), str(tmp_path / "b.json"), "--results", "c.json"]) == 5
+    assert main(["combine", str(two_results / "a.json"), str(tmp_path / "b.json"), "--results", "c.json"]) == 5
     assert "b-seed1.safetensors is not the file that" in capsys.readouterr().err
 
 

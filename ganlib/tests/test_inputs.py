@@ -10,14 +10,15 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from ganlib import checkpoint, data, history, provenance, runs, snapshots, studies, vae
-from ganlib.checkpoint import CheckpointError
-from ganlib.cli import main
-from ganlib.files import DataError
-from ganlib.studies import changes, image_sets
-from ganlib.studies.common import check_unchanged
-from ganlib.trained import open_trained
-from ganlib.training import Training
+from ganlib import data
+from ganlib.errors import CheckpointError, DataError
+from ganlib.lab import checkpoint, history, results, runs, snapshots, studies
+from ganlib.lab.cli import main
+from ganlib.lab.generators import open_trained
+from ganlib.lab.models import vae
+from ganlib.lab.studies import changes, image_sets
+from ganlib.lab.studies.common import check_unchanged
+from ganlib.lab.training import Training
 
 SMALL = ["--set", "width=8", "--set", "units=4", "--set", "m=5", "--set", "every=2", "--quiet"]
 
@@ -226,13 +227,13 @@ def test_another_pretrained_generator_is_refused_and_a_moved_one_is_not(tmp_path
 def test_a_result_names_the_pretrained_file_that_was_read_even_if_it_goes_meanwhile(tmp_path, monkeypatch):
     assert main(["train", "tfd", *SMALL, "--set", "iterations=2", "--out", "a"]) == 0
     pretrained = checkpoint.newest("a")[0].path
-    wanted, told = hashlib.sha256(pretrained.read_bytes()).hexdigest(), provenance.provenance
+    wanted, told = hashlib.sha256(pretrained.read_bytes()).hexdigest(), results.provenance
 
     def meanwhile(*arguments, **keywords):
         pretrained.unlink()
         return told(*arguments, **keywords)
 
-    monkeypatch.setattr(provenance, "provenance", meanwhile)
+    monkeypatch.setattr(results, "provenance", meanwhile)
     command = ["reproduce", "tfd-stage2", *SMALL, "--samples", "20", "--set", "iterations=2", "--results", "x.json"]
     assert main([*command, "--set", f"pretrained={pretrained}"]) == 0
     with open("x.json") as file:
@@ -242,13 +243,13 @@ def test_a_result_names_the_pretrained_file_that_was_read_even_if_it_goes_meanwh
 def test_a_checkpoint_that_goes_while_it_is_measured_is_still_named(monkeypatch):
     assert main(["train", "tfd", *SMALL, "--set", "iterations=2", "--out", "a"]) == 0
     path = checkpoint.newest("a")[0].path
-    wanted, told = hashlib.sha256(path.read_bytes()).hexdigest(), provenance.provenance
+    wanted, told = hashlib.sha256(path.read_bytes()).hexdigest(), results.provenance
 
     def meanwhile(*arguments, **keywords):
         path.unlink()
         return told(*arguments, **keywords)
 
-    monkeypatch.setattr(provenance, "provenance", meanwhile)
+    monkeypatch.setattr(results, "provenance", meanwhile)
     assert main(["sweep", "a", "--samples", "5"]) == 0
     with open("parzen-sweep.json") as file:
         assert json.load(file)["checkpoint_sha256"] == wanted

@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from ganlib import data, device, limits, rbm, runs, sampling, studies, training, vae
+from ganlib import data, device, limits, sampling
 from ganlib.algorithm1 import algorithm1
-from ganlib.latent import Latent
+from ganlib.lab import runs, studies, training
+from ganlib.lab.models import rbm, vae
+from ganlib.lab.randomness import Randomness
+from ganlib.lab.settings import RANGES, Run
+from ganlib.lab.training import Training
 from ganlib.nets import MLP
-from ganlib.randomness import Randomness
-from ganlib.settings import RANGES, Run
-from ganlib.training import Training
+from ganlib.sampling import Latent
 
 HUGE = (10**20, 10**400, 10**5000)  # beyond 64 bits, beyond floats, beyond what Python prints
 

@@ -5,16 +5,28 @@ import math
 import pytest
 import torch
 
-from ganlib import data, evaluation, features, figures, parzen_sweep, rbm, runs, snapshots, toys, trained, vae
+from ganlib import data, figures, toys
 from ganlib.device import double, pick_device
-from ganlib.latent import Latent
-from ganlib.metrics import autocorrelation, birthday, coverage, frechet, kmeans, modes, neighbours, parzen, two_sample
+from ganlib.lab import generators, measure, parzen_sweep, runs, snapshots
+from ganlib.lab.models import rbm, vae
+from ganlib.lab.runner import Runner
+from ganlib.lab.studies import chains, measures, memorisation, mixing
+from ganlib.lab.training import Training
+from ganlib.metrics import (
+    autocorrelation,
+    birthday,
+    coverage,
+    features,
+    frechet,
+    kmeans,
+    modes,
+    neighbours,
+    parzen,
+    two_sample,
+)
 from ganlib.nets import MLP
-from ganlib.runner import Runner
-from ganlib.sampling import interpolate, sample
-from ganlib.studies import chains, measures, memorisation, mixing
+from ganlib.sampling import Latent, interpolate, sample
 from ganlib.tests.no_float64 import OnMPS, standing_in
-from ganlib.training import Training
 
 TINY = {"data": "digits", "width": 16, "units": 8, "m": 10, "examples": 100, "iterations": 4, "every": 2}
 
@@ -174,10 +186,10 @@ def test_a_run_is_trained_kept_resumed_and_measured(tmp_path, name):
             break
         resumed = Runner(Training(run), folder / "run", resume=True, snapshots=folder / "kept")
         reports += resumed.reports()
-        held_out = evaluation.held_out(run, device)
+        held_out = measure.held_out(run, device)
         chosen = snapshots.choose(folder / "kept", run, 0, held_out, device=device, samples=20)
-        generator = trained.open_trained(chosen.path)[0].generator(0, device)
-        found = [reports, chosen.curve, evaluation.evaluate(run, generator, held_out, samples=20)]
+        generator = generators.open_trained(chosen.path)[0].generator(0, device)
+        found = [reports, chosen.curve, measure.measure(run, generator, held_out, samples=20)]
         if snapshots.can_average(run):
             to = folder / "mean.safetensors"
             found.append(

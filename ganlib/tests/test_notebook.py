@@ -13,6 +13,7 @@ from ganlib import notebook
 
 
 def run_in_ipython(code):
+    """Data and metadata of what the code displays."""
     pytest.importorskip("IPython")
     program = (
         "from IPython.testing.globalipapp import start_ipython\n"
@@ -26,8 +27,14 @@ def run_in_ipython(code):
     return json.loads(found)
 
 
-def test_glue_stores_what_myst_nb_reads():
-    ((data, metadata),) = run_in_ipython("from ganlib.notebook import glue; glue('answer', 41.5)")
+def test_in_a_notebook_setup_asks_for_sharp_figures_and_glue_stores_what_myst_nb_reads():
+    code = (
+        "from matplotlib_inline import backend_inline; from IPython.display import display\n"
+        "backend_inline.set_matplotlib_formats = lambda *formats: display(dict(formats=formats), raw=True)\n"
+        "from ganlib.notebook import glue, setup; setup('cpu'); glue('answer', 41.5)"
+    )
+    (formats, _), (data, metadata) = run_in_ipython(code)
+    assert formats == {"formats": ["retina"]}
     assert metadata == {"scrapbook": {"name": "answer", "mime_prefix": "application/papermill.record/"}}
     assert data == {"application/papermill.record/text/plain": "41.5"}
 
@@ -39,28 +46,6 @@ def test_glue_outside_a_notebook_does_nothing():
 def test_glue_refuses_tensors():
     with pytest.raises(TypeError, match=r"glue\('x'\) got a Tensor"):
         notebook.glue("x", torch.zeros(1))
-
-
-def test_setup_in_plain_python_starts_no_shell_and_makes_no_folders(tmp_path):
-    program = (
-        "import sys; from ganlib.notebook import glue, setup; setup('cpu'); glue('x', 1.0)\n"
-        "assert 'IPython.core.interactiveshell' not in sys.modules\n"
-        "from IPython.core.interactiveshell import InteractiveShell; setup('cpu'); glue('x', 1.0)\n"
-        "assert not InteractiveShell.initialized()\n"
-    )
-    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
-    elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
-    subprocess.run([sys.executable, "-c", program], check=True, env=elsewhere | home)
-    assert {path.name for path in tmp_path.iterdir()} <= {"matplotlib"}
-
-
-def test_setup_in_a_notebook_asks_for_sharp_figures():
-    code = (
-        "from matplotlib_inline import backend_inline; from IPython.display import display\n"
-        "backend_inline.set_matplotlib_formats = lambda *formats: display(dict(formats=formats), raw=True)\n"
-        "from ganlib.notebook import setup; setup('cpu')"
-    )
-    assert [data for data, _ in run_in_ipython(code)] == [{"formats": ["retina"]}]
 
 
 def test_setup_names_the_device_and_a_gpu_means_the_full_budget():
@@ -107,26 +92,37 @@ def test_importing_ganlib_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_training_imports_no_torchvision():
-    """It takes longer to import than torch, with its models and their compiler, and is needed for files alone."""
-    program = "import sys, ganlib.runner, ganlib.cli.commands; print('torchvision' in sys.modules)"
+def test_training_imports_neither_torchvision_nor_matplotlib():
+    """torchvision takes longer to import than torch, with its models and their compiler, and only files need it."""
+    program = (
+        "import sys, ganlib.lab.runner, ganlib.lab.cli.commands\n"
+        "print([m for m in ('torchvision', 'matplotlib', 'sympy', 'scipy') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "[]"
 
 
-def test_the_core_imports_only_its_declared_dependencies():
-    """What a machine with torch, torchvision, numpy, matplotlib, sympy and tqdm alone can import."""
+def test_plain_python_needs_only_the_declared_dependencies_and_setup_starts_no_shell_there(tmp_path):
+    """The core with torch, torchvision, numpy, matplotlib, sympy and tqdm alone; then with IPython, which waits."""
     program = (
         "import sys\n"
         "absent = 'mlxtend scipy sklearn pandas IPython ipywidgets myst_nb'.split()\n"
         "sys.modules.update(dict.fromkeys(absent))\n"
-        "import ganlib.theory, ganlib.proofs, ganlib.losses, ganlib.nets, ganlib.latent, ganlib.data, ganlib.toys\n"
-        "import ganlib.device, ganlib.algorithm1, ganlib.schedules, ganlib.sampling, ganlib.dirac, ganlib.figures\n"
+        "import ganlib.theory, ganlib.proofs, ganlib.losses, ganlib.nets, ganlib.sampling, ganlib.data, ganlib.toys\n"
+        "import ganlib.device, ganlib.algorithm1, ganlib.nets.paper, ganlib.dirac, ganlib.figures\n"
         "import ganlib.metrics.parzen, ganlib.metrics.modes, ganlib.metrics.neighbours, ganlib.metrics.two_sample\n"
         "from ganlib.notebook import glue, setup\n"
         "setup('cpu'); glue('x', 1.0)\n"
+        "for name in absent: del sys.modules[name]\n"
+        "setup('cpu'); glue('x', 1.0)\n"
+        "assert 'IPython.core.interactiveshell' not in sys.modules\n"
+        "from IPython.core.interactiveshell import InteractiveShell; setup('cpu'); glue('x', 1.0)\n"
+        "assert not InteractiveShell.initialized()\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
+    elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    subprocess.run([sys.executable, "-c", program], check=True, env=elsewhere | home)
+    assert {path.name for path in tmp_path.iterdir()} <= {"matplotlib"}
 
 
 def test_a_result_is_named_with_or_without_its_folder(tmp_path, monkeypatch):

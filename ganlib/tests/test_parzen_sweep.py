@@ -13,13 +13,14 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KernelDensity
 
-from ganlib import data, parzen_sweep, runs
-from ganlib.cli import main
+from ganlib import data, widgets
+from ganlib.errors import Diverged
+from ganlib.lab import parzen_sweep, runs
+from ganlib.lab.cli import main
 from ganlib.metrics import parzen
 from ganlib.metrics.kmeans import kmeans, lloyd
-from ganlib.training import Diverged
 
-COMMITTED = Path(parzen_sweep.__file__).parent / "widgets" / "assets" / "parzen-sweep.json"
+COMMITTED = Path(widgets.__file__).parent / "assets" / "parzen-sweep.json"
 # 32-bit distances: the error of a log density grows with 1 / sigma^2.
 TOLERANCE = 2e-4
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from ganlib import data, nets, players, toys
+from ganlib import data, nets, toys
 from ganlib.algorithm1 import Game, algorithm1
-from ganlib.latent import Latent
+from ganlib.nets import players
+from ganlib.sampling import Latent
 
 LATENT, RING, DIGITS = Latent(4), toys.ring(), data.load("digits").first(200).flattened()
 

@@ -9,7 +9,8 @@ import pytest
 from sympy import Derivative, Eq, Ge, Gt, Integral, Le, Limit, Lt, S, Subs, cos, log, oo
 from sympy.abc import k
 
-from ganlib.proofs import Proof, ProofError, Step, frozen_discriminator, global_optimum, jsd_bounds, lemma
+from ganlib.errors import ProofError
+from ganlib.proofs import Proof, Step, frozen_discriminator, global_optimum, jsd_bounds, lemma
 from ganlib.proofs import hypotheses as h
 from ganlib.proofs import notation as n
 from ganlib.proofs.algebra import Failed, difference, require_zero, sign

@@ -10,10 +10,11 @@ import sys
 import pytest
 import torch
 
-from ganlib import checkpoint, provenance, runs
-from ganlib.checkpoint import CheckpointError
-from ganlib.runner import Interrupted, Runner, tensorboard
-from ganlib.training import Diverged, Training
+from ganlib.errors import CheckpointError, Diverged, Interrupted
+from ganlib.lab import checkpoint, results, runs
+from ganlib.lab.runner import Runner, tensorboard
+from ganlib.lab.training import Training
+from ganlib.tests.processes import Trainer
 
 SETTINGS = {"width": 8, "m": 8, "iterations": 12, "every": 3}
 
@@ -50,7 +51,7 @@ def test_goes_on_where_the_newest_checkpoint_is(tmp_path, seeds):
 
 def test_a_run_says_which_code_trained_which_iterations(tmp_path, monkeypatch):
     for commit, iterations in (("a", 3), ("b", 6), ("b", 9), ("a", 12)):
-        monkeypatch.setattr(provenance, "source_code", lambda commit=commit: (commit, False))
+        monkeypatch.setattr(results, "source_code", lambda commit=commit: (commit, False))
         run = runner(tmp_path, resume=True, iterations=iterations)
         list(run.reports())
     spans = [(each["from"], each["to"], each["commit"]) for each in run.trained_by]
@@ -71,7 +72,7 @@ def test_a_checkpoint_that_does_not_say_what_trained_it_leaves_that_open(tmp_pat
     said = {"from": 0, "to": 3, "threads": 1}
     unknown = ("commit", "dirty", "torch", "data_sha256", "pretrained_sha256")
     assert run.trained_by[0] == said | dict.fromkeys(unknown)
-    assert run.trained_by[1]["commit"] == provenance.source_code()[0]
+    assert run.trained_by[1]["commit"] == results.source_code()[0]
 
 
 def test_a_finished_run_resumed_does_nothing(tmp_path):
@@ -116,46 +117,31 @@ def test_what_is_no_folder_is_refused(tmp_path):
             runner(tmp_path / name)
 
 
-# Trains until its standard input is closed, then to the end.
-TRAIN = """
-import sys
-from pathlib import Path
-from ganlib import runs
-from ganlib.runner import Runner
-from ganlib.training import Training
-run = Runner(Training(runs.get("ring8", dict(width=8, m=8, iterations=12, every=3)), device="cpu"), sys.argv[1])
-for reports in run.reports():
-    print(reports[0].iteration, flush=True)
-    sys.stdin.read()
-"""
+TRAINED = {"width": 8, "m": 8, "iterations": 12, "every": 3}
 
 
 def test_a_folder_in_which_another_process_trains_is_refused_until_it_ends(tmp_path):
     for end in ("itself", "killed"):
         folder = tmp_path / end
-        command = [sys.executable, "-c", TRAIN, str(folder)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert any(line == b"3\n" for line in process.stdout)  # after the first report
+        other = Trainer(folder, TRAINED)
+        assert other.first == 3
         before = set(folder.iterdir())
-        named = f"process {process.pid}" if sys.platform == "linux" else "another process"
+        named = f"process {other.process.pid}" if sys.platform == "linux" else "another process"
         with pytest.raises(CheckpointError, match=rf"{named} trains in .*: let it end or stop it"):
             runner(folder, resume=True)
         assert set(folder.iterdir()) == before
-        if end == "killed":
-            process.kill()
-        process.communicate()
+        other.kill() if end == "killed" else other.go_on()
         resumed = runner(folder, resume=True)
         assert list(resumed.reports()) == [] if end == "itself" else resumed.training.iteration < 12
 
 
 def test_a_finished_run_gives_its_folder_back_to_other_processes(tmp_path):
     done = runner(tmp_path)
-    command = [sys.executable, "-c", TRAIN.replace("sys.argv[1])", "sys.argv[1], resume=True)"), str(tmp_path)]
-    refused = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    assert refused.returncode != 0
-    assert "trains in" in refused.stderr
+    refused = Trainer(tmp_path, TRAINED, resume=True)
+    assert "trains in" in refused.first
+    assert refused.go_on() != 0
     list(done.reports())
-    assert subprocess.run(command, stdin=subprocess.DEVNULL).returncode == 0
+    assert Trainer(tmp_path, TRAINED, resume=True).go_on() == 0
 
 
 def tree(folder):
@@ -207,17 +193,14 @@ def test_a_run_that_was_left_saves_only_while_nobody_else_has_its_folder(tmp_pat
     run = runner(tmp_path, save_every=100)
     next(reports := run.reports())
     reports.close()  # the loop over them was left
-    command = [sys.executable, "-c", TRAIN, str(tmp_path)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert any(line == b"3\n" for line in process.stdout)
+    other = Trainer(tmp_path, TRAINED)
+    assert other.first == 3
     with pytest.raises(CheckpointError, match=r"trains in .*: let it end or stop it"):
         run.save()
-    process.kill()
-    process.communicate()
+    other.kill()
     run.save()
     assert checkpoint.newest(tmp_path)[0].iteration == 3
-    resumed = [*command[:2], TRAIN.replace("sys.argv[1])", "sys.argv[1], resume=True)"), str(tmp_path)]
-    assert subprocess.run(resumed, stdin=subprocess.DEVNULL).returncode == 0
+    assert Trainer(tmp_path, TRAINED, resume=True).go_on() == 0
 
 
 def test_a_full_disk_and_a_kill_do_not_stop_a_run_for_good(tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganlib import checkpoint, data, runs, settings
+from ganlib import data
+from ganlib.lab import checkpoint, runs, settings
 from ganlib.nets import BatchNormGenerator, MaxoutDiscriminator, StackedGenerator, count_parameters
 from ganlib.toys import Mixture
 
@@ -28,7 +29,7 @@ PUBLISHED = {
 @pytest.fixture
 def any_checkpoint(monkeypatch):
     """Networks are counted on the meta device; stage 2 then takes any weights."""
-    monkeypatch.setattr("ganlib.experiment._fill", lambda generator, path: None)
+    monkeypatch.setattr("ganlib.lab.build._fill", lambda generator, path: None)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

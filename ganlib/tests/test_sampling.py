@@ -4,12 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from ganlib.ensemble import Ensemble
-from ganlib.latent import Latent
+from ganlib.lab.randomness import Randomness
+from ganlib.lab.speed.ensembles import Ensemble
 from ganlib.nets import MLP, DCGANGenerator
 from ganlib.nets.layers import Dropout
-from ganlib.randomness import Randomness
-from ganlib.sampling import evaluating, interpolate, push, sample
+from ganlib.sampling import Latent, evaluating, interpolate, push, sample
 
 
 def test_samples_do_not_depend_on_the_batch_nor_on_each_other():

@@ -10,9 +10,11 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ganlib import limits, optimisers, runs
+from ganlib import limits
 from ganlib.dirac import slope, trajectory
-from ganlib.schedules import paper_schedule
+from ganlib.lab import optimisers, runs
+from ganlib.lab.speed import graphs
+from ganlib.nets.paper import paper_schedule
 
 
 def test_paper_schedule_is_the_published_one():
@@ -73,7 +75,7 @@ def test_the_ratios_a_graph_scales_momentum_by_are_finite(first, last):
     players = tuple(optimisers.build(run, net, 0.1) for _ in range(2))
     built = [player.param_groups[0]["momentum"] for player in players]
     schedule = optimisers.schedule(run, *players)
-    moving = optimisers.Moving(players, schedule, 4, torch.device("cpu"))
+    moving = graphs.Moving(players, schedule, 4, torch.device("cpu"))
     moving.plan(0, 4)
     assert moving.table.isfinite().all()
     wanted = torch.tensor([first, (first + last) / 2, last, last]).double()

@@ -1,7 +1,7 @@
 """Every setting of a run reaches what it says, with its value, and the player it is for.
 
-The loops are written from the papers, with numbers of their own: none of `ganlib.losses`, `ganlib.optimisers` or
-`ganlib.schedules` takes part. The two players' settings differ everywhere, so that one cannot stand for the other.
+The loops are written from the papers, with numbers of their own: none of `ganlib.losses`, `ganlib.lab.optimisers` or
+`ganlib.nets.paper` takes part. The two players' settings differ everywhere, so that one cannot stand for the other.
 """
 
 import math
@@ -12,10 +12,11 @@ import torch
 from scipy.stats import kstest, norm, uniform
 from torch import nn
 
-from ganlib import optimisers, runs
+from ganlib.lab import optimisers, runs
+from ganlib.lab.randomness import Randomness
+from ganlib.lab.speed import graphs
+from ganlib.lab.training import Training
 from ganlib.nets.layers import Dropout
-from ganlib.randomness import Randomness
-from ganlib.training import Training
 
 TOY = {"width": 8, "depth": 2, "latent_dim": 3, "m": 12, "iterations": 9, "every": 3, "d_lr": 0.05, "g_lr": 0.02}
 SGD = {
@@ -143,7 +144,7 @@ def test_moving_tensors_are_each_players_own():
         for player, (lr, momentum) in zip(players, rates(done), strict=True):
             player.param_groups[0].update(lr=lr, momentum=momentum)
 
-    moving = optimisers.Moving(players, schedule, 3, torch.device("cpu"))
+    moving = graphs.Moving(players, schedule, 3, torch.device("cpu"))
     for start in (0, 3):
         moving.plan(start, 3)
         for done in range(start, start + 3):

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ganlib import data, evaluation, runs, snapshots
-from ganlib.checkpoint import CheckpointError
+from ganlib import data
+from ganlib.errors import CheckpointError
+from ganlib.lab import measure, runs, snapshots
+from ganlib.lab.generators import open_trained, save_generator
+from ganlib.lab.runner import Runner
+from ganlib.lab.training import Training
 from ganlib.metrics import parzen
-from ganlib.runner import Runner
 from ganlib.sampling import sample
-from ganlib.trained import open_trained, save_generator
-from ganlib.training import Training
 
 DIGITS = {"data": "digits", "width": 16, "units": 8, "m": 10, "iterations": 60, "every": 2}
 
@@ -50,7 +51,7 @@ def test_kept_generators_are_those_of_their_iteration_in_half_precision(tmp_path
 
 def test_the_best_on_validation_images_is_chosen_and_no_test_image_is_needed(tmp_path):
     run, _ = trained(tmp_path)
-    valid = {"valid": evaluation.held_out(run)["valid"]}
+    valid = {"valid": measure.held_out(run)["valid"]}
     choice = snapshots.choose(tmp_path / "kept", run, 0, valid, samples=200)
     assert [row[0] for row in choice.curve] == list(range(2, 61, 2))
     scores = []
@@ -77,11 +78,9 @@ def noise(split, seed):
 def test_contrast_normalised_and_tanh_images_have_a_validation_score(name, settings):
     run = runs.get(name, settings)
     net = runs.networks(run, 0, None)[0].eval()
-    splits = (
-        evaluation.held_out(run) if run.data == "digits" else {"valid": noise("valid", 1), "test": noise("test", 2)}
-    )
-    sigma, score = evaluation.validation_score(run, net, {"valid": splits["valid"]}, samples=100)
-    found = evaluation.evaluate(run, net, splits, samples=100)
+    splits = measure.held_out(run) if run.data == "digits" else {"valid": noise("valid", 1), "test": noise("test", 2)}
+    sigma, score = measure.validation_score(run, net, {"valid": splits["valid"]}, samples=100)
+    found = measure.measure(run, net, splits, samples=100)
     assert found["figures"]["sigma"]["value"] == sigma
     assert max(found["details"]["validation_log_likelihoods"]) == pytest.approx(score)
 
@@ -89,14 +88,14 @@ def test_contrast_normalised_and_tanh_images_have_a_validation_score(name, setti
 def test_toy_data_keep_the_last_only(tmp_path):
     run = runs.get("ring8", {"width": 8, "m": 8, "iterations": 12, "every": 3})
     list(Runner(Training(run, device="cpu"), tmp_path / "run", snapshots=tmp_path / "kept").reports())
-    choice = snapshots.choose(tmp_path / "kept", run, 0, evaluation.held_out(run))
+    choice = snapshots.choose(tmp_path / "kept", run, 0, measure.held_out(run))
     assert (choice.iteration, choice.curve) == (12, ())
     assert [path.name for path in (tmp_path / "kept" / "seed-0").iterdir()] == ["iteration-000000012.safetensors"]
 
 
 def test_an_unfinished_run_and_another_runs_snapshots_are_refused(tmp_path):
     run, _ = trained(tmp_path, iterations=8)
-    data = evaluation.held_out(run)
+    data = measure.held_out(run)
     with pytest.raises(CheckpointError, match="no snapshot of mnist-paper at iteration 10, seed 0"):
         snapshots.choose(tmp_path / "kept", replace(run, iterations=10), 0, data, samples=10)
     with pytest.raises(CheckpointError, match="is of another run"):
@@ -106,7 +105,7 @@ def test_an_unfinished_run_and_another_runs_snapshots_are_refused(tmp_path):
 def test_a_longer_run_passes_through_the_shorter_ones_snapshots(tmp_path):
     short, _ = trained(tmp_path / "short", iterations=8)
     long, _ = trained(tmp_path / "long", iterations=12)
-    data = evaluation.held_out(short)
+    data = measure.held_out(short)
     at_eight = [
         snapshots.choose(tmp_path / name / "kept", short, 0, data, samples=20).curve for name in ("short", "long")
     ]
@@ -128,7 +127,7 @@ def test_the_choice_does_not_depend_on_what_else_the_folder_kept(tmp_path):
         stray = tmp_path / "once" / "kept" / "seed-0" / f"iteration-{at:09}.safetensors"
         if not stray.exists():
             stray.write_bytes(b"another length's")
-    valid = {"valid": evaluation.held_out(run)["valid"].first(20)}
+    valid = {"valid": measure.held_out(run)["valid"].first(20)}
     choice = snapshots.choose(tmp_path / "once" / "kept", run, 0, valid, samples=10)
     assert [row[0] for row in choice.curve] == list(range(3, 103, 3)) == list(snapshots.wanted(run))
     average = snapshots.choose_average(tmp_path / "once" / "kept", run, 0, valid, tmp_path / "x", samples=10)
@@ -137,7 +136,7 @@ def test_the_choice_does_not_depend_on_what_else_the_folder_kept(tmp_path):
 
 def test_the_first_missing_snapshot_is_named_with_the_remedy(tmp_path):
     run, training = trained(tmp_path, seeds=(0, 1), iterations=12, every=4)
-    kept, valid = tmp_path / "kept", {"valid": evaluation.held_out(run)["valid"]}
+    kept, valid = tmp_path / "kept", {"valid": measure.held_out(run)["valid"]}
     says = r"no snapshot of mnist-paper at iteration 8, seed 1: .* empty folder with --out and reproduce again"
     snapshots.check(kept, run, (0, 1), 12)
     for at in (8, 12):
@@ -174,7 +173,7 @@ def test_averages_are_of_the_last_snapshots_and_the_best_is_kept(tmp_path):
         generator = here.generator()
         generator.output.bias.data += (3.0, -3.0, 6.0, 6.0, 6.0, *[0.0] * 7)[back]
         save_generator(path, run, 0, generator, here.iteration)
-    valid = {"valid": evaluation.held_out(run)["valid"]}
+    valid = {"valid": measure.held_out(run)["valid"]}
     choice = snapshots.choose_average(tmp_path / "kept", run, 0, valid, tmp_path / "mean.safetensors", samples=100)
     kept = [open_trained(path)[0].generator().state_dict() for path in sorted((tmp_path / "kept").rglob("*s"))]
     assert (
@@ -190,7 +189,7 @@ def test_averages_are_of_the_last_snapshots_and_the_best_is_kept(tmp_path):
     for name, tensor in written.generator().state_dict().items():
         expected = torch.stack([each[name].double() for each in kept[-best[0] :]]).mean(0).half().float()
         assert torch.equal(tensor, expected)
-    sigma, score = evaluation.validation_score(run, written.generator(), valid, samples=100)
+    sigma, score = measure.validation_score(run, written.generator(), valid, samples=100)
     assert (sigma, score) == (best[1], pytest.approx(best[2]))
 
 

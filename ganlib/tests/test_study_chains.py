@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, rbm, runs, vae
-from ganlib.checkpoint import CheckpointError
+from ganlib import data
+from ganlib.errors import CheckpointError
+from ganlib.lab import runs
+from ganlib.lab.generators import save_generator
+from ganlib.lab.models import rbm, vae
+from ganlib.lab.studies import chains, mixing
+from ganlib.lab.studies import vae as vae_study
 from ganlib.metrics import parzen
-from ganlib.studies import chains, mixing
-from ganlib.studies import vae as vae_study
-from ganlib.trained import save_generator
 
 GENERATOR = "mnist-paper-seed0.safetensors"
 SMALL = {"data": "digits", "hidden": 16, "iterations": 20, "every": 10, "m": 20}

@@ -7,13 +7,13 @@ import statistics
 import pytest
 import torch
 
-from ganlib import evaluation, runs, studies
-from ganlib.features import ASSETS, WEIGHTS, digit_features
+from ganlib.lab import measure, runs, studies
+from ganlib.lab.studies import changes
+from ganlib.lab.studies.common import side_by_side
+from ganlib.lab.training import Training
+from ganlib.metrics.features import ASSETS, WEIGHTS, digit_features
 from ganlib.metrics.frechet import frechet_distance
 from ganlib.sampling import sample
-from ganlib.studies import changes
-from ganlib.studies.common import side_by_side
-from ganlib.training import Training
 
 CPU = torch.device("cpu")
 FEW = {"data": "digits", "width": 16, "units": 8, "iterations": 40, "points": 4, "samples": 60, "seeds": 2}
@@ -65,8 +65,8 @@ def test_what_is_measured_is_the_kept_generator_of_that_training(outcome, settin
     training = Training(run, seeds=[0, 1], device=CPU)
     training.advance(one["iteration"])
     generator = training.networks(1)[0]
-    held_out = evaluation.held_out(run)
-    again = evaluation.evaluate(run, generator, held_out, samples=60)["figures"]
+    held_out = measure.held_out(run)
+    again = measure.measure(run, generator, held_out, samples=60)["figures"]
     assert one["figures"]["log_likelihood"]["value"] == pytest.approx(again["log_likelihood"]["value"])
     drawn = sample(generator, runs.latent(run), 60)
     distance = frechet_distance(digit_features(held_out["test"].flattened().floats()), digit_features(drawn))

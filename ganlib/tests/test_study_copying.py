@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, runs, sampling, studies
+from ganlib import data, sampling
+from ganlib.lab import runs, studies
+from ganlib.lab.generators import open_trained, save_generator
+from ganlib.lab.studies import copying, measures
 from ganlib.metrics.neighbours import nearest
-from ganlib.studies import copying, measures
-from ganlib.trained import open_trained, save_generator
 
 FEW = {"data": "digits", "weights": "some-seed0", "images": 400, "samples": 100, "block": 50}
 CPU = torch.device("cpu")

@@ -6,10 +6,11 @@ import statistics
 import pytest
 import torch
 
-from ganlib import evaluation, runs, studies, vae
+from ganlib.lab import measure, runs, studies
+from ganlib.lab.generators import open_trained, save_generator
+from ganlib.lab.models import vae
+from ganlib.lab.studies import draws
 from ganlib.metrics import parzen
-from ganlib.studies import draws
-from ganlib.trained import open_trained, save_generator
 
 FEW = {"data": "digits", "weights": "some-seed0", "vae": "", "samples": 200, "draws": 3, "seed": 4}
 CPU = torch.device("cpu")
@@ -35,9 +36,9 @@ def folder(tmp_path):
 def test_each_value_is_the_evaluation_of_that_draw(folder):
     outcome = look(folder)
     found, trained = outcome.figures["sets"]["some-seed0"], open_trained(folder / "some-seed0.safetensors")[0]
-    held_out = evaluation.held_out(trained.run)
+    held_out = measure.held_out(trained.run)
     expected = [
-        evaluation.evaluate(trained.run, trained.generator(), held_out, samples=200, seed=seed)["figures"]
+        measure.measure(trained.run, trained.generator(), held_out, samples=200, seed=seed)["figures"]
         for seed in (4, 5, 6)
     ]
     scores = [each["log_likelihood"]["value"] for each in expected]
@@ -60,7 +61,7 @@ def test_a_generator_of_one_image_scores_the_same_in_every_draw(folder):
     assert found["log_likelihood"]["plus_minus"] == 0
     # Every kernel is the grey image 1/2: a Gaussian, so the score is known.
     run = open_trained(folder / "collapsed-seed0.safetensors")[0].run
-    test, sigma = evaluation.held_out(run)["test"].flattened().floats().double(), found["sigmas"][0]
+    test, sigma = measure.held_out(run)["test"].flattened().floats().double(), found["sigmas"][0]
     gaussian = torch.distributions.Normal(torch.tensor(0.5, dtype=torch.float64), sigma)
     assert found["values"][0] == pytest.approx(gaussian.log_prob(test).sum(1).mean().item(), rel=1e-5)
 
@@ -79,7 +80,7 @@ def test_a_decoder_is_scored_as_its_own_study_scores_it(folder):
     [
         ({"draws": 1}, "draws is 1; a standard deviation"),
         ({"samples": 0}, "samples is 0"),
-        ({"weights": ""}, "weights and vae are empty"),
+        ({"weights": ""}, "weights is empty"),
         ({"weights": "a,a"}, "'a,a'.*give different file names"),
         ({"weights": "../a"}, "no folder"),
         ({"data": "cifar10"}, "data is 'cifar10'; give 'digits' or 'mnist'"),
@@ -97,4 +98,4 @@ def test_a_missing_generator_is_named(folder):
 
 def test_the_named_study_draws_as_the_published_code_does():
     named = studies.settings("draws")
-    assert (named.samples, evaluation.VALIDATION_IMAGES, len(parzen.PAPER_SIGMAS)) == (10_000, 1000, 10)
+    assert (named.samples, measure.VALIDATION_IMAGES, len(parzen.PAPER_SIGMAS)) == (10_000, 1000, 10)

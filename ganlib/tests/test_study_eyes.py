@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, runs, studies, vae
-from ganlib.checkpoint import CheckpointError
-from ganlib.features import digit_features
+from ganlib import data
+from ganlib.errors import CheckpointError
+from ganlib.lab import runs, studies
+from ganlib.lab.generators import save_generator
+from ganlib.lab.models import vae
+from ganlib.lab.studies import eyes, image_sets, measures
+from ganlib.metrics.features import digit_features
 from ganlib.metrics.frechet import frechet_distance
 from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.nets import MLP
-from ganlib.studies import eyes, image_sets, measures
-from ganlib.trained import save_generator
 
 FEW = {
     "data": "digits",
@@ -28,7 +30,7 @@ FEW = {
     "neighbour_samples": 100,
     "neighbour_images": 400,
     "two_sample_images": 200,
-    "two_sample_steps": 30,
+    "two_sample_steps": 15,
     "birthday_batch": 20,
     "kmeans_rounds": 2,
 }

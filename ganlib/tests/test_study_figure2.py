@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, evaluation, runs, studies
+from ganlib import data
+from ganlib.lab import measure, runs, studies
+from ganlib.lab.generators import open_trained, save_generator
+from ganlib.lab.studies import figure2
 from ganlib.sampling import sample
-from ganlib.studies import figure2
-from ganlib.trained import open_trained, save_generator
 
 SMALL = {
     "digits-seed0": ("mnist-paper", {"data": "digits", "width": 16, "units": 8}),
@@ -39,7 +40,7 @@ def test_samples_are_the_first_draws_and_neighbours_the_nearest(folder):
     for name in SMALL:
         trained, _ = open_trained(folder / f"{name}.safetensors")
         drawn = sample(trained.generator(), runs.latent(trained.run), 12, seed=5)
-        expected = (evaluation.to_unit(trained.run, drawn) * 255).round().byte().numpy()
+        expected = (measure.to_unit(trained.run, drawn) * 255).round().byte().numpy()
         assert np.array_equal(pictures[f"{name}_samples"], expected)
         assert pictures[f"{name}_neighbours"].shape == (3, 1, 28, 28)
         first, last = (pictures[f"{name}_samples"].reshape(3, 4, -1)[:, column].astype(float) for column in (0, 3))

@@ -5,11 +5,13 @@ import hashlib
 import pytest
 import torch
 
-from ganlib import data, runs, vae
-from ganlib.evaluation import to_unit
+from ganlib import data
+from ganlib.lab import runs
+from ganlib.lab.generators import open_trained, save_generator
+from ganlib.lab.measure import to_unit
+from ganlib.lab.models import vae
+from ganlib.lab.studies import image_sets
 from ganlib.sampling import sample
-from ganlib.studies import image_sets
-from ganlib.trained import open_trained, save_generator
 
 CPU = torch.device("cpu")
 SEEDS = (3, 5, 4)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import data, studies
-from ganlib.studies import memorisation
+from ganlib import data
+from ganlib.lab import studies
+from ganlib.lab.studies import memorisation
 
 
 @pytest.fixture(scope="module")

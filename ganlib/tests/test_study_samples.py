@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from ganlib import runs, studies
-from ganlib.studies import samples
-from ganlib.trained import save_generator
+from ganlib.lab import runs, studies
+from ganlib.lab.generators import save_generator
+from ganlib.lab.studies import samples
 
 CPU = torch.device("cpu")
 NARROW = {"data": "digits", "width": 16, "units": 8}

@@ -8,8 +8,8 @@ import torch
 from scipy.stats import kstest, multivariate_normal, norm
 
 from ganlib import toys
-from ganlib.latent import Latent
 from ganlib.metrics.modes import count_modes
+from ganlib.sampling import Latent
 
 
 def test_ring_has_eight_distinct_modes_on_its_circle():

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from ganlib import runs, toys
+from ganlib import toys
 from ganlib.algorithm1 import Game, Report, algorithm1
-from ganlib.latent import Latent
+from ganlib.lab import runs
+from ganlib.lab.training import Training
+from ganlib.metrics.watch import Watch
 from ganlib.nets import MLP
-from ganlib.training import Training
-from ganlib.watch import Watch
+from ganlib.sampling import Latent
 
 FAR = toys.gaussian(8.0, 0.5)
 RESULTS = Path(__file__).parents[2] / "book" / "results"

@@ -34,7 +34,7 @@ def weights_file() -> Path:
 
 @cache
 def weights() -> bytes:
-    """`weights_file` as it is: a checkpoint that `ganlib.trained.open_trained` reads as well."""
+    """`weights_file` as it is: a checkpoint that `ganlib.lab.generators.open_trained` reads as well."""
     return weights_file().read_bytes()
 
 

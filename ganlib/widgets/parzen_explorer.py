@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import traitlets
 
-from ganlib.files import read_json
+from ganlib.data.files import read_json
 from ganlib.widgets.base import Choice, Finite, Widget
 
 SWEEP = Path(__file__).parent / "assets" / "parzen-sweep.json"
@@ -31,7 +31,7 @@ class ParzenExplorer(Widget):
     sigma : the width, in pixels of [0, 1]; the nearest one of the sweep is taken.
     widths : which widths the validation images may choose from: "all" of the sweep, or the "paper"'s ten.
     seed : of the noise, >= 0.
-    sweep : what `ganlib.parzen_sweep` made: a dict, or the path of its JSON; default the one that comes with ganlib, of
+    sweep : what `ganlib.lab.parzen_sweep` made: a dict, or its JSON's path; default the one that comes with ganlib, of
         the run mnist-paper. It cannot be changed later.
 
     Raises

@@ -6,7 +6,6 @@ A test of a page of its own asks for `page`; a test of every page of the book, i
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,16 +114,11 @@ def visit(opened: dict[View, Visit], view: View) -> Visit:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The script of axe-core, from npm."""
-    extensions = str(pages.ROOT / "book" / "_ext")
-    sys.path.insert(0, extensions)
+    import npm
+
     try:
-        import npm
-    finally:
-        sys.path.remove(extensions)
-    try:
-        folder = npm.package("axe-core", pages.AXE_VERSION, pages.AXE_SHA512, {"axe.min.js": "axe.min.js"})
+        return (npm.packages() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     except npm.Unexpected:
         raise
     except npm.Unavailable as reason:
         pytest.skip(f"axe-core could not be had: {reason}")
-    return (folder / "axe.min.js").read_text(encoding="utf-8")

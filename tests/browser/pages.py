@@ -28,12 +28,6 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # tools/browser.sh
 # used. The requests are still made, so that a page that makes one is found out.
 ARGUMENTS = ("--no-sandbox", "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
 
-AXE_VERSION = "4.14.1"
-AXE_SHA512 = (
-    "1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b73"
-    "4f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5"
-)
-
 
 @dataclass(frozen=True)
 class View:

@@ -19,10 +19,11 @@ pytest.importorskip("anywidget", reason="the widgets need anywidget (pip install
 
 import traitlets
 
-from ganlib import data, evaluation, runs
+from ganlib import data
+from ganlib.lab import measure, runs
+from ganlib.lab.generators import Trained, open_trained
 from ganlib.metrics.neighbours import nearest
 from ganlib.sampling import interpolate, push
-from ganlib.trained import Trained, open_trained
 from ganlib.widgets.latent_explorer import RESULT, LatentExplorer, digits, weights, weights_file
 
 from . import pages
@@ -81,7 +82,7 @@ def training() -> data.Images:
 
 def generated(z: torch.Tensor) -> torch.Tensor:
     """ganlib's G(z) for z (n, dim), as images in [0, 1], (n, 784)."""
-    return evaluation.to_unit(trained().run, push(trained().generator(), z.float())).flatten(1)
+    return measure.to_unit(trained().run, push(trained().generator(), z.float())).flatten(1)
 
 
 def point(seed: int) -> torch.Tensor:

@@ -17,7 +17,8 @@ import torch
 import traitlets
 from scipy import stats
 
-from ganlib import data, parzen_sweep
+from ganlib import data
+from ganlib.lab import parzen_sweep
 from ganlib.metrics import parzen
 from ganlib.widgets.parzen_explorer import SWEEP, ParzenExplorer
 

@@ -1,0 +1,1 @@
+"""Full-length runs: settings, training, checkpoints, results, studies, the command line."""

@@ -1,0 +1,140 @@
+"""Do samples come nearer to training images than new images do? Block by block, for generators and new images alike.
+
+A generator that copies is nearer to its training images than to as many held-out ones. Nearer than what? Parts of one
+data set differ by more than the chance of drawing them, so one block of new images is no control; many are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlib import data
+from ganlib.lab.studies import measures
+from ganlib.lab.studies.common import (
+    Outcome,
+    Say,
+    check_digits,
+    check_file_names,
+    check_positive,
+    check_types,
+    figure,
+    listed,
+)
+from ganlib.lab.studies.image_sets import generators
+
+OTHERS, VALIDATION = "training images outside those compared with", "validation images"
+PROTOCOL = (
+    "the share of a block's images that are nearer, in pixels, to one of the first training images than to any of as "
+    "many test images, ties counted half; means and standard deviations are over blocks. Of the new images none was "
+    "compared with itself"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Of what is compared.
+
+    Parameters
+    ----------
+    data : "mnist", or "digits" for a quick look.
+    weights : generators by ``reproduce``, file names in the folder without ".safetensors", separated by commas.
+    images : the first training images, and as many test images, that all others are compared with.
+    samples : drawn from each generator.
+    block : images a block; at least two blocks of samples.
+    seed : of the draw.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is of another type, or impossible.
+    """
+
+    data: str = "mnist"
+    weights: str = "mnist-paper-seed0,mnist-paper-seed1,mnist-paper-averaged-seed0,mnist-paper-averaged-seed1"
+    images: int = 10_000
+    samples: int = 10_000
+    block: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_positive(self, "images", "samples", "block")
+        check_file_names(self.weights, "")
+        check_digits(self.data)
+        if self.samples < 2 * self.block:
+            raise ValueError(f"samples is {self.samples}; a spread over blocks of {self.block} needs two of them")
+
+
+def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> Outcome:
+    """Compare every generator's samples and the new images.
+
+    Raises
+    ------
+    ValueError
+        If the data are too few for the settings, or a generator is of other data.
+    FileNotFoundError, CheckpointError, Diverged
+        As `ganlib.lab.studies.image_sets.generators`.
+    """
+    inputs: dict[str, str] = {}
+    splits = [data.load(settings.data, split).flattened().to(device) for split in data.SPLITS]
+    train, valid, test = splits
+    at, two = settings.images, 2 * settings.block
+    for needed, images in ((at + two, train), (two, valid), (at, test)):
+        if needed > len(images):
+            raise ValueError(
+                f"images is {at} and block {settings.block}: that takes {needed} images of the {images.split} split of "
+                f"{images.name}, which has {len(images)}"
+            )
+    names, seeds = listed(settings.weights), [settings.seed]
+    drawing = generators(settings.data, names, "", settings.samples, seeds, folder, device, inputs)
+    training, others = train.floats().tensor_split([at])
+    held_out = test.first(at).floats()
+
+    def look(name: str, images: Tensor) -> dict[str, Any]:
+        found = nearer_by_block(images, settings.block, training, held_out)
+        say(f"{name}: {found['value']:.1%} +- {found['plus_minus']:.1%} nearer to training images")
+        return found
+
+    new = {OTHERS: look(OTHERS, others), VALIDATION: look(VALIDATION, valid.floats())}
+    sets = {each.name: {"what": each.what, "nearer_to_training": look(each.name, each.draws[0])} for each in drawing}
+    return Outcome({"protocol": PROTOCOL, "new images": new, "sets": sets}, splits, inputs=inputs)
+
+
+def nearer_by_block(images: Tensor, block: int, training: Tensor, held_out: Tensor) -> dict[str, Any]:
+    """Share of images nearer to training than to held-out images: the mean over blocks, +- their standard deviation.
+
+    Parameters
+    ----------
+    images : (n, d), two blocks or more; what is left over at the end is left out.
+    training, held_out : (t, d), the same t.
+
+    Returns
+    -------
+    dict
+        A figure, and under "blocks" each block's share.
+
+    Raises
+    ------
+    ValueError
+        If training and held-out images are not equally many, or there are fewer than two blocks.
+    """
+    count = len(images) // block
+    if len(training) != len(held_out) or count < 2:
+        raise ValueError(
+            f"{len(training)} training images, {len(held_out)} held out and {count} blocks; give equal numbers, and at "
+            "least two blocks"
+        )
+    shares = [
+        measures.neighbours(part, training, held_out, measures.PIXELS)["nearer_to_training"]["value"]
+        for part in images[: count * block].split(block)
+    ]
+    n_is = f"blocks of {block:,} images, against {len(training):,} images of each kind"
+    spread = float(np.std(shares, ddof=1))
+    found = figure(float(np.mean(shares)), "share", count, n_is, spread, "standard deviation over blocks")
+    return found | {"blocks": shares}
