@@ -8,9 +8,11 @@ that fails nothing is known but what it printed while its cell ran.)
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_note
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-TAGS = ("hide-input", "remove-output", "scroll-output")  # any other may skip a cell, let it raise, or hide it
+REMOVED = "remove-cell"  # the cell runs, and is neither on the page nor in its notebook
+TAGS = ("hide-input", "remove-output", "scroll-output", REMOVED)  # any other may skip a cell or let it raise
 # A page's front matter could switch its execution off, let its cells raise, or take other outputs for its own.
 REFUSED_FRONT = ("execution", "mystnb")
 REFUSED_CONFIG = re.compile("(?:nb_)?execution_|jupyter_execute")
@@ -43,6 +46,18 @@ def refused(root: Path, config: dict[str, Any]) -> Iterator[str]:
             yield f"{page}.ipynb: its cells are not executed with the others: write it as MyST Markdown, {page}.md"
 
 
+def names(code: str, context: type[ast.expr_context]) -> set[str]:
+    """The names that a cell reads (``ast.Load``) or binds (``ast.Store``, imports and definitions among them)."""
+    with suppress(SyntaxError):  # which fails the build where the cell runs
+        nodes = list(ast.walk(ast.parse(code)))
+        found = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, context)}
+        if context is ast.Store:
+            found |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+            found |= {(node.asname or node.name).partition(".")[0] for node in nodes if isinstance(node, ast.alias)}
+        return found
+    return set()
+
+
 def refused_page(page: str, path: Path) -> Iterator[str]:
     """What a page's source says that the build refuses, with its name, the cell's number and its line."""
     text = path.read_text(encoding="utf-8")
@@ -53,12 +68,27 @@ def refused_page(page: str, path: Path) -> Iterator[str]:
         if name in notebook.metadata:
             yield f"{page}: its front matter has {name!r}, and a cell could fail unseen: leave it out"
     cells = zip(notebook.cells, notebook.metadata["source_map"], strict=True)
-    for number, (cell, line) in enumerate([each for each in cells if each[0].cell_type == "code"], 1):
+    code = [each for each in cells if each[0].cell_type == "code"]
+    for number, (cell, line) in enumerate(code, 1):
         if wrong := sorted(set(cell.metadata.get("tags", [])) - {*TAGS}):
             yield (
                 f"{page}: code cell {number} (line {line}) has the tag {', '.join(wrong)}: a cell runs, fails the "
                 f"build where it raises, and is shown; allowed are {', '.join(TAGS)}"
             )
+    removed = [REMOVED in cell.metadata.get("tags", []) for cell, _ in code]
+    for number, (cell, line) in enumerate(code, 1):
+        if removed[number - 1]:
+            others = [names(each.source, ast.Load) for (each, _), gone in zip(code, removed, strict=True) if not gone]
+            if wanted := sorted(names(cell.source, ast.Store) & set().union(*others)):
+                yield (
+                    f"{page}: code cell {number} (line {line}) has the tag {REMOVED}, and is not in the notebook, "
+                    f"whose other cells use its {', '.join(wanted)}: use other names, or hide-input"
+                )
+            if "glue" not in names(cell.source, ast.Load):
+                yield (
+                    f"{page}: code cell {number} (line {line}) has the tag {REMOVED}, and glues nothing: "
+                    "what a reader may not see is only what puts numbers into the text"
+                )
 
 
 def unheard(notebook: Any, record: Path) -> str:

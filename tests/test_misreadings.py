@@ -1,4 +1,4 @@
-"""Fifteen misreadings of the paper, each settled by a check. The table in book/what-came-after.md links here."""
+"""Fifteen misreadings of the paper, each settled by a check. The table in book/misreadings.md links here."""
 
 from __future__ import annotations
 
@@ -479,8 +479,8 @@ def test_textbook_sentences_that_are_backwards() -> None:
 
 def table_rows() -> dict[str, str]:
     """Each row of the book's table of misreadings, by the test that it names."""
-    page = (BOOK / "what-came-after.md").read_text(encoding="utf-8")
-    table = page.split("(sec-misreadings)=")[1].split("\n(sec-")[0]
+    page = (BOOK / "misreadings.md").read_text(encoding="utf-8")
+    table = page.split("(sec-misreadings)=")[1].split("\n## ")[0]
     rows = re.split(r"(?m)^\* - (?=\d+\\\.)", table)[1:]
     return {re.search(r"tests/test_misreadings\.py::(test_\w+)", row)[1]: row for row in rows}
 
@@ -493,21 +493,24 @@ def places(test: str) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("test", table_rows())
 def test_misreading_and_chapter_name_each_other(test: str) -> None:
-    """The test names chapters and labels; the table links those labels; each chapter has them and names the test."""
+    """The test names chapters and labels; the table links those labels; each chapter has them, and the map names the test as its own."""
     linked = re.findall(r"\{ref\}`[^`]*?<?(sec-[a-z0-9-]+)>?`", table_rows()[test])
     assert linked == [label for _, labels in places(test) for label in labels]
+    guards = (BOOK / "map.md").read_text(encoding="utf-8")
     for chapter, labels in places(test):
         page = (BOOK / f"{chapter}.md").read_text(encoding="utf-8")
         assert labels
         for label in labels:
             assert f"\n({label})=\n#" in page, f"{chapter} has no section {label}"
-        assert f"\n- `tests/test_misreadings.py::{test}`" in page.split("## Tests that guard this chapter")[1]
+        assert (
+            f"\n- `tests/test_misreadings.py::{test}`" in guards.split(f"(tests-{chapter})=")[1].split("\n(tests-")[0]
+        )
 
 
 def test_the_table_names_every_test_once() -> None:
     """The table of misreadings in the book and the tests above are the same fifteen, each named once."""
-    page = (BOOK / "what-came-after.md").read_text(encoding="utf-8")
-    table = page.split("(sec-misreadings)=")[1].split("\n(sec-")[0]
+    page = (BOOK / "misreadings.md").read_text(encoding="utf-8")
+    table = page.split("(sec-misreadings)=")[1].split("\n## ")[0]
     named = Counter(re.findall(r"tests/test_misreadings\.py::(test_\w+)", table))
     here = {name for name, thing in globals().items() if name.startswith("test_") and callable(thing)}
     assert named == Counter(

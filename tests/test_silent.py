@@ -11,7 +11,7 @@ from books import FRONT, ROOT, book, book_build, cell, execute
 
 
 @pytest.mark.parametrize(
-    "tag", ["raises-exception", "skip-execution", "remove-cell", "hide-output", "hide-cell", "remove-stderr", "other"]
+    "tag", ["raises-exception", "skip-execution", "remove-input", "hide-output", "hide-cell", "remove-stderr", "other"]
 )
 @pytest.mark.parametrize("options", [":tags: [hide-input, {}]\n", "---\ntags: [{}]\n---\n"])
 def test_a_tag_that_could_hide_a_failure_is_refused_before_anything_is_executed(
@@ -28,6 +28,27 @@ def test_a_tag_that_could_hide_a_failure_is_refused_before_anything_is_executed(
         assert line.startswith("error: book/chapter: code cell 2 (line ")
         assert place - 4 <= int(line.split("(line ")[1].split(")")[0]) <= place
         assert f"has the tag {tag}" in line
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("value = 2", "glues nothing"),
+        ("used = 2\nglue('a', used)", "use its used: "),
+        ("from math import pi as used\nglue('a', used)", "use its used: "),
+        ("def used(): ...\nglue('a', 1)", "use its used: "),
+        ("for used in (1, 2):\n    glue(f'a{used}', used)", "use its used: "),
+    ],
+)
+def test_a_removed_cell_glues_and_nothing_that_stays_needs_it(tmp_path: Path, code: str, message: str) -> None:
+    text = FRONT + cell("glue = print") + cell(code, ":tags: [remove-cell]\n") + cell("print(used)")
+    with pytest.raises(book_build.BuildError, match=rf"code cell 2 \(line \d+\) has the tag remove-cell.*{message}"):
+        book_build.build(book(tmp_path / "tiny", {"chapter": text}))
+    alone = (
+        FRONT + cell("glue = print") + cell("other = 1\nglue(other)", ":tags: [remove-cell]\n") + cell("print(used)")
+    )
+    root = book(tmp_path / "fine", {"chapter": alone})
+    assert not list(silent.refused_page("book/chapter", root / "book" / "chapter.md"))
 
 
 @pytest.mark.parametrize(

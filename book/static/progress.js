@@ -22,14 +22,14 @@ function write(pages) {
   }
 }
 
-/** A chapter counts as read once its summary has been on the screen. */
-function watch(summary) {
+/** A chapter counts as read once what it asks to remember has been on the screen. */
+function watch(end) {
   const watcher = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     watcher.disconnect();
     write(read().add(pageOf(location.href)));
   });
-  watcher.observe(summary);
+  watcher.observe(end);
 }
 
 function show(map) {
@@ -60,8 +60,8 @@ function show(map) {
       }
     }
     status.textContent = done
-      ? `You have read ${done} of ${rows.length} chapters to their summary, as this browser remembers.`
-      : "Chapters you have read to their summary get a tick here; only this browser remembers.";
+      ? `You have read ${done} of ${rows.length} chapters to their end, as this browser remembers.`
+      : "Chapters you have read to their end get a tick here; only this browser remembers.";
     forget.hidden = !done;
   }
   draw();
@@ -69,7 +69,7 @@ function show(map) {
   addEventListener("pageshow", draw);
 }
 
-const summary = document.querySelector("section#summary > h2");
+const end = document.querySelector("section#what-to-remember > h2");
 const map = document.querySelector("table.progress-map");
 if (map) show(map);
-else if (summary) watch(summary);
+else if (end) watch(end);
