@@ -493,7 +493,7 @@ def places(test: str) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("test", table_rows())
 def test_misreading_and_chapter_name_each_other(test: str) -> None:
-    """The test names chapters and labels; the table links those labels; each chapter has them, and the map names the test as its own."""
+    """The test names chapters and labels; the table links those labels; each has them; the map names the test."""
     linked = re.findall(r"\{ref\}`[^`]*?<?(sec-[a-z0-9-]+)>?`", table_rows()[test])
     assert linked == [label for _, labels in places(test) for label in labels]
     guards = (BOOK / "map.md").read_text(encoding="utf-8")
