@@ -275,8 +275,8 @@ def as_tiles(images: Tensor, name: str = "images") -> np.ndarray[Any, np.dtype[n
 def block_diagram() -> Figure:
     """Draw the two players: what flows forward from z and x to V, and the ways the two gradients take back.
 
-    Solid black arrows stand for what is computed, dashed blue for V's gradient in D's weights, dash-dotted vermilion for
-    its gradient in G's weights, which passes through D and reaches no data.
+    Solid black arrows stand for what is computed, dashed blue for V's gradient in D's weights, dash-dotted vermilion
+    for its gradient in G's weights, which passes through D and reaches no data.
     """
     figure, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
     axis.set(xlim=(0, 10), ylim=(0.9, 5.5))
@@ -296,7 +296,7 @@ def block_diagram() -> Figure:
         for name, (x, y, text, shape) in places.items()
     }
 
-    bare = {"z": 12, "x": 12, "fake": 24}  # letters without a box: points to leave free around them
+    bare = {"z": 12, "x": 12, "fake": 24}  # points left free around letters without a box
 
     def arrow(start: str, end: str, bend: float = 0.0, **style: Any) -> None:
         arrow_style = {"arrowstyle": "-|>", "mutation_scale": 15, "linewidth": 1.4, "color": BLACK, **style}
