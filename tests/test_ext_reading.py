@@ -23,7 +23,14 @@ subtrees:
   - caption: Behind
     entries: [{file: three}]
 """
-FRONT = "---\njupytext:\n  text_representation: {format_name: myst}\nkernelspec: {display_name: P, language: python, name: python3}\n---\n"
+FRONT = """\
+---
+jupytext:
+  text_representation: {format_name: myst}
+kernelspec: {display_name: P, language: python, name: python3}
+---
+
+"""
 UNCOUNTED = """
 | a | table |
 |---|---|

@@ -114,8 +114,7 @@ class Export:
         self.app, self.docname = app, docname
         document = app.env.get_and_resolve_doctree(docname, app.builder)
         code = "\n".join(map(code_of, document.findall(is_cell)))
-        # The first page says which budget the book was built with, and trains nothing itself.
-        self.mode = "complete" if docname == app.config.root_doc else mode_of(code)
+        self.mode = mode_of(code)
         macros = (getattr(app.config, "mathjax3_config", None) or {}).get("tex", {}).get("macros", {})
         self.writer = Writer(app.builder, document, docname, book=app.config.ganlib_book, macros=macros)
         self.document = document

@@ -34,7 +34,7 @@ function watch(end) {
 
 function show(map) {
   const rows = [...map.querySelectorAll("tbody tr")]
-    .map((row) => ({ cell: row.cells[1], link: row.cells[1].querySelector("a[href]") }))
+    .map((row) => ({ cell: row.cells[0], link: row.cells[0].querySelector("a[href]") }))
     .filter((row) => row.link);
   const status = document.createElement("p");
   status.className = "progress-status";
