@@ -18,7 +18,7 @@ from ganlib.device import asked_for, describe, pick_device
 
 
 def setup(device: str | None = None) -> torch.device:
-    """Prepare a chapter: the book's figure style, sharp inline figures, and the device, which it names in one line.
+    """Prepare a chapter: the book's figure style, sharp inline figures, and the device; a GPU is named in one line.
 
     Returns
     -------
@@ -30,7 +30,8 @@ def setup(device: str | None = None) -> torch.device:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("retina")
-    return pick_device(device)
+    picked = pick_device(device, report=False)
+    return pick_device(device) if on_gpu(picked) else picked  # on a page, "runs on the CPU" tells a reader nothing
 
 
 def on_gpu(device: torch.device) -> bool:
