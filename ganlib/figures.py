@@ -270,3 +270,56 @@ def as_tiles(images: Tensor, name: str = "images") -> np.ndarray[Any, np.dtype[n
     low, high = images.min(), images.max()
     scaled = (images - low) / (high - low).clamp(min=1e-12)
     return scaled.permute(0, 2, 3, 1).cpu().double().numpy()
+
+
+def block_diagram() -> Figure:
+    """Draw the two players: what flows forward from z and x to V, and the ways the two gradients take back.
+
+    Solid black arrows stand for what is computed, dashed blue for V's gradient in D's weights, dash-dotted vermilion for
+    its gradient in G's weights, which passes through D and reaches no data.
+    """
+    figure, axis = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+    axis.set(xlim=(0, 10), ylim=(0.9, 5.5))
+    axis.axis("off")
+    box: dict[str, Any] = {"boxstyle": "round,pad=0.6", "facecolor": "white", "linewidth": 1.8}
+    places = {
+        "z": (0.5, 4.1, "$z$", None),
+        "G": (2.3, 4.1, "$G$", {**box, "edgecolor": VERMILION}),
+        "fake": (4.4, 4.1, "$G(z)$", None),
+        "data": (2.3, 1.9, "data", {**box, "edgecolor": BLACK, "boxstyle": "square,pad=0.5", "linewidth": 1.2}),
+        "x": (4.4, 1.9, "$x$", None),
+        "D": (6.5, 3.0, "$D$", {**box, "edgecolor": BLUE}),
+        "V": (9.3, 3.0, "$V$", {**box, "edgecolor": BLACK, "linewidth": 1.2}),
+    }
+    words = {
+        name: axis.text(x, y, text, ha="center", va="center", fontsize=15, bbox=shape, zorder=3)
+        for name, (x, y, text, shape) in places.items()
+    }
+
+    bare = {"z": 12, "x": 12, "fake": 24}  # letters without a box: points to leave free around them
+
+    def arrow(start: str, end: str, bend: float = 0.0, **style: Any) -> None:
+        arrow_style = {"arrowstyle": "-|>", "mutation_scale": 15, "linewidth": 1.4, "color": BLACK, **style}
+        axis.annotate(
+            "", xy=places[end][:2], xytext=places[start][:2],
+            arrowprops={**arrow_style, "patchA": words[start].get_bbox_patch(), "patchB": words[end].get_bbox_patch(),
+                        "shrinkA": bare.get(start, 4), "shrinkB": bare.get(end, 4),
+                        "connectionstyle": f"arc3,rad={bend}"},
+        )  # fmt: skip
+
+    for start, end in (("z", "G"), ("G", "fake"), ("data", "x"), ("fake", "D"), ("x", "D"), ("D", "V")):
+        arrow(start, end)
+    axis.text(7.85, 3.2, "$D(x),\\ D(G(z))$", ha="center", va="bottom", fontsize=11)
+    back_d: dict[str, Any] = {"color": BLUE, "linestyle": (0, (4, 2)), "linewidth": 2.0}
+    back_g: dict[str, Any] = {"color": VERMILION, "linestyle": (0, (5, 2, 1, 2)), "linewidth": 2.0}
+    arrow("V", "D", bend=-0.45, **back_d)
+    for start, end, bend in (("V", "D", 0.6), ("D", "fake", 0.5), ("fake", "G", 0.55)):
+        arrow(start, end, bend=bend, **back_g)
+    axis.text(7.9, 1.6, r"$+\nabla_{\theta_d} V$:  $D$ ascends", ha="center", va="center", color=BLUE, fontsize=13)
+    axis.text(
+        5.2, 5.2, r"$-\nabla_{\theta_g} V$:  $G$ descends, through $D$", ha="center", color=VERMILION, fontsize=13
+    )
+    axis.text(0.5, 3.4, r"$\sim p_z$", ha="center", va="center", fontsize=12)
+    axis.text(4.4, 3.4, r"$\sim p_g$", ha="center", va="center", fontsize=12)
+    axis.text(4.4, 1.2, r"$\sim p_\mathrm{data}$", ha="center", va="center", fontsize=12)
+    return figure

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Annotation
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -71,6 +72,22 @@ def test_scatter_draws_all_samples():
     points = toys.ring().minibatch(50, torch.Generator().manual_seed(0))
     figures.scatter(axis, points, points[:10])
     assert [len(c.get_offsets()) for c in axis.collections] == [10, 50]
+
+
+def test_in_the_block_diagram_ds_gradient_reaches_d_and_gs_passes_through_d_to_g():
+    axis = figures.block_diagram().axes[0]
+    places = {text.get_text(): text.get_position() for text in axis.texts if text.get_text()}
+    names = {tuple(map(float, place)): name for name, place in places.items()}
+    ways = {}
+    for arrow in (text for text in axis.texts if isinstance(text, Annotation)):
+        style = arrow.arrowprops
+        colour = style.get("color", figures.BLACK)
+        ways.setdefault(colour, []).append(tuple(names[tuple(map(float, at))] for at in (arrow.xyann, arrow.xy)))
+    fake, data = "$G(z)$", "data"
+    forward = [("$z$", "$G$"), ("$G$", fake), (data, "$x$"), (fake, "$D$"), ("$x$", "$D$"), ("$D$", "$V$")]
+    assert ways[figures.BLACK] == forward
+    assert ways[figures.BLUE] == [("$V$", "$D$")]
+    assert ways[figures.VERMILION] == [("$V$", "$D$"), ("$D$", fake), (fake, "$G$")]  # none to x or the data
 
 
 def test_style_is_opaque_white_and_uses_dashes_with_colours():
