@@ -166,6 +166,11 @@ def test_citations_are_in_the_bibliography_and_all_of_it_is_cited():
     assert keys <= cited, f"never cited: {keys - cited}"
 
 
+def test_accents_in_the_bibliography_are_letters():
+    """Of an accent in TeX's spelling the labels take the whole name: "GHyvarinen10" for Gutmann and Hyvärinen."""
+    assert "\\" not in (BOOK / "references.bib").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("file", CHAPTERS)
 def test_the_tests_a_chapter_names_exist(file):
     closing = text("book/map").split(f"(tests-{Path(file).name})=")[1].split("\n(tests-")[0]

@@ -144,6 +144,13 @@ def test_a_bibliography_is_a_list_of_items() -> None:
     assert box.select_one("#a > a#x") is not None  # the anchor still works
 
 
+def test_korean_words_are_marked_as_korean() -> None:
+    soup = mended("<p>a (생성기, 적대적 신경망) b</p><pre>판별기</pre><script>'판별기'</script>")
+    assert [word.text for word in soup.select("[lang=ko]")] == ["생성기, 적대적 신경망", "판별기"]
+    assert soup.p.text == "a (생성기, 적대적 신경망) b"
+    assert soup.script.string == "'판별기'"
+
+
 def test_a_corner_of_a_table_is_no_heading() -> None:
     soup = mended('<table><tr><th class="head"><p></p></th><th>k</th><th><img alt="D" src="d.png"></th></tr></table>')
     assert [cell.name for cell in soup.tr.find_all(recursive=False)] == ["td", "th", "th"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, NavigableString
 from PIL import Image
 from sphinx.jinja2glue import BuiltinTemplateLoader
 
@@ -45,6 +45,7 @@ FIRST_THEME = """
   """
 # A page opened from disk may not fetch others, which is where the search takes the lines around a find from.
 NO_SUMMARY = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
+HANGUL = re.compile(r"[\u3131-\u318e\uac00-\ud7a3]+(?:[ ,]+[\u3131-\u318e\uac00-\ud7a3]+)*")
 PLOT_GROUND = 0.6  # share of white pixels from which a picture is a plot and no grid of images
 
 
@@ -66,6 +67,7 @@ def mend(html: str, *, pagename: str = "", is_plot: Callable[[str], bool] = lamb
     _labels(soup)
     _bibliography(soup)
     _tables_and_lists(soup)
+    _korean(soup)
     _without_javascript(soup)
     for picture in soup.select(".bd-article img[src]"):
         if is_plot(str(picture["src"])):
@@ -156,6 +158,22 @@ def _tables_and_lists(soup: BeautifulSoup) -> None:
         item = inner.find_previous_sibling("li")
         if item is not None:
             item.append(inner.extract())  # a list may hold nothing but its items
+
+
+def _korean(soup: BeautifulSoup) -> None:
+    """Korean words are marked as Korean: read out as such, and shown in a font that has them (ganlib.css)."""
+    for text in soup.body.find_all(string=HANGUL) if soup.body else ():
+        if type(text) is not NavigableString or text.find_parent(["script", "style"]) is not None:
+            continue
+        parts: list[Any] = []
+        end = 0
+        for found in HANGUL.finditer(text):
+            parts.append(NavigableString(text[end : found.start()]))
+            word = soup.new_tag("span", lang="ko")
+            word.string = found[0]
+            parts.append(word)
+            end = found.end()
+        text.replace_with(*parts, NavigableString(text[end:]))
 
 
 def _without_javascript(soup: BeautifulSoup) -> None:
