@@ -1,4 +1,4 @@
-"""Fifteen misreadings of the paper, each settled by a check. The table in book/misreadings.md links here."""
+"""Fifteen misreadings of the paper, each settled by a check. The list in book/misreadings.md names them."""
 
 from __future__ import annotations
 
@@ -478,11 +478,11 @@ def test_textbook_sentences_that_are_backwards() -> None:
 
 
 def table_rows() -> dict[str, str]:
-    """Each row of the book's table of misreadings, by the test that it names."""
+    """Each line of the book's list of misreadings, by the test that it names."""
     page = (BOOK / "misreadings.md").read_text(encoding="utf-8")
     table = page.split("(sec-misreadings)=\n")[1].split("\n## ")[0]
-    rows = re.split(r"(?m)^\* - (?=\d+\\\.)", table)[1:]
-    return {re.search(r"tests/test_misreadings\.py::(test_\w+)", row)[1]: row for row in rows}
+    rows = re.split(r"(?m)^(?=\d+\. )", table)[1:]
+    return {re.search(r"`(test_\w+)`", row)[1]: row for row in rows}
 
 
 def places(test: str) -> list[tuple[str, list[str]]]:
@@ -511,7 +511,7 @@ def test_the_table_names_every_test_once() -> None:
     """The table of misreadings in the book and the tests above are the same fifteen, each named once."""
     page = (BOOK / "misreadings.md").read_text(encoding="utf-8")
     table = page.split("(sec-misreadings)=\n")[1].split("\n## ")[0]
-    named = Counter(re.findall(r"tests/test_misreadings\.py::(test_\w+)", table))
+    named = Counter(re.findall(r"`(test_\w+)`", table))
     here = {name for name, thing in globals().items() if name.startswith("test_") and callable(thing)}
     assert named == Counter(
         here - {"test_the_table_names_every_test_once", "test_misreading_and_chapter_name_each_other"}
