@@ -1,4 +1,4 @@
-"""Fifteen misreadings of the paper, each settled by a check. The table in book/misreadings.md links here."""
+"""Fifteen misreadings of the paper, each settled by a check. The list in book/misreadings.md names them."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def test_discriminator_is_a_density_ratio_not_a_label() -> None:
 
 
 def test_nce_fits_the_model_inside_the_discriminator() -> None:
-    """You may read: "NCE is the same thing as a GAN." (why-adversarial, sec-nce)
+    """You may read: "NCE is the same thing as a GAN." (neighbours, sec-nce)
 
     NCE fixes the noise and puts an unnormalised density into D's logit: it ends with a density and its normaliser and
     trains no sampler. A GAN trains the sampler and ends without a density.
@@ -478,11 +478,11 @@ def test_textbook_sentences_that_are_backwards() -> None:
 
 
 def table_rows() -> dict[str, str]:
-    """Each row of the book's table of misreadings, by the test that it names."""
+    """Each line of the book's list of misreadings, by the test that it names."""
     page = (BOOK / "misreadings.md").read_text(encoding="utf-8")
-    table = page.split("(sec-misreadings)=")[1].split("\n## ")[0]
-    rows = re.split(r"(?m)^\* - (?=\d+\\\.)", table)[1:]
-    return {re.search(r"tests/test_misreadings\.py::(test_\w+)", row)[1]: row for row in rows}
+    table = page.split("(sec-misreadings)=\n")[1].split("\n## ")[0]
+    rows = re.split(r"(?m)^(?=\d+\. )", table)[1:]
+    return {re.search(r"`(test_\w+)`", row)[1]: row for row in rows}
 
 
 def places(test: str) -> list[tuple[str, list[str]]]:
@@ -510,8 +510,8 @@ def test_misreading_and_chapter_name_each_other(test: str) -> None:
 def test_the_table_names_every_test_once() -> None:
     """The table of misreadings in the book and the tests above are the same fifteen, each named once."""
     page = (BOOK / "misreadings.md").read_text(encoding="utf-8")
-    table = page.split("(sec-misreadings)=")[1].split("\n## ")[0]
-    named = Counter(re.findall(r"tests/test_misreadings\.py::(test_\w+)", table))
+    table = page.split("(sec-misreadings)=\n")[1].split("\n## ")[0]
+    named = Counter(re.findall(r"`(test_\w+)`", table))
     here = {name for name, thing in globals().items() if name.startswith("test_") and callable(thing)}
     assert named == Counter(
         here - {"test_the_table_names_every_test_once", "test_misreading_and_chapter_name_each_other"}
