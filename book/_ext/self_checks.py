@@ -17,7 +17,7 @@ import ast
 import html
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import sympy
@@ -36,7 +36,7 @@ FUNCTIONS = {
     name: getattr(sympy, name)
     for name in ("Abs", "Rational", "binomial", "erf", "exp", "factorial", "log", "sqrt", "tanh")
 }
-ARITHMETIC = {
+ARITHMETIC: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
