@@ -36,7 +36,7 @@ JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; m
 COMPLAINT = re.compile(r"\b(WARNING|ERROR|SEVERE|CRITICAL): ")
 # What fails the plain build too: a number or committed result with nothing behind it; cells that did not run.
 FATAL = {
-    r"\[ganlib\.(?:numbers|results)\]\s*$": "{} numbers on pages have nothing behind them (listed above)",
+    r"\[ganlib\.(?:checks|numbers|results)\]\s*$": "{} numbers on pages have nothing behind them (listed above)",
     "Found an unexpected `code-cell`|Executing notebook failed": (
         "cells did not run in {} places (listed above); none may stand in a box or a list"
     ),

@@ -294,6 +294,15 @@ class Writer:
         note = self.text(title) if title is not None else ""
         return quoted(f"**{name}** {note}".strip() + "\n\n" + self.within(rest))
 
+    def block_self_check(self, node: nodes.Element) -> str:
+        """A question whose answer is typed on the page; here hint and answer open on a click."""
+        written = ["**Check yourself**"]
+        for part in node.children:
+            assert isinstance(part, nodes.Element)
+            body = self.blocks(part.children)
+            written.append(body if part["part"] == "question" else details(part["part"].title(), body))
+        return "\n\n".join(written)
+
     # Tables
 
     def block_table(self, node: nodes.Element) -> str:

@@ -30,6 +30,8 @@ class Figure1Live(Widget):
     seed : of the first weights and of all minibatches, 0 to 99.
     pace : "slow", one iteration a frame, or "fast", as many as fit.
     optimum : whether D* is drawn.
+    autoplay : whether it plays by itself while it is in view, quietly, for at most a minute in all: until the reader
+        uses a control of it, and never for one who prefers reduced motion.
 
     Raises
     ------
@@ -52,3 +54,4 @@ class Figure1Live(Widget):
     seed = traitlets.Int(0, min=0, max=99, help="of the weights and the minibatches").tag(sync=True)
     pace = Choice(("slow", "fast"), "slow", help="iterations a frame").tag(sync=True)
     optimum = traitlets.Bool(True, help="whether D* is drawn").tag(sync=True)
+    autoplay = traitlets.Bool(False, help="whether it plays by itself while in view").tag(sync=True)

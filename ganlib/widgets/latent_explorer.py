@@ -32,6 +32,23 @@ def weights_file() -> Path:
     return RESULT.with_name(str(weights["file"]))
 
 
+def about() -> str:
+    """What the generator is and what it was trained on, as its result says, in a sentence.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the result is not there.
+    """
+    found = json.loads(RESULT.read_text())
+    (images,) = (each for each in found["data"] if each["split"] == "train")
+    iterations, (seed, *_) = found["settings"]["iterations"], found["seeds"]
+    return (
+        f"The generator is a small {found['settings']['nets'].upper()}, trained for {iterations:,} iterations (seed "
+        f"{seed}) on {images['examples']:,} images of handwritten {images['name']}."
+    )
+
+
 @cache
 def weights() -> bytes:
     """`weights_file` as it is: a checkpoint that `ganlib.lab.generators.open_trained` reads as well."""
@@ -92,8 +109,10 @@ class LatentExplorer(Widget):
     seed_c = traitlets.Int(14, min=0, max=SEEDS - 1, help="which point C is").tag(sync=True)
     line = Choice(("A to B", "A to C", "B to C"), "A to B", help="the line's ends").tag(sync=True)
     kilobytes = traitlets.Int(read_only=True, help="size of what is loaded on demand").tag(sync=True)
+    about = traitlets.Unicode(read_only=True, help="what the generator is and was trained on").tag(sync=True)
 
     def __init__(self, **settings: Any) -> None:
         size = sum(len(make()) for make in self.assets.values())
         super().__init__(**settings)
         self.set_trait("kilobytes", round(size / 1000))
+        self.set_trait("about", about())

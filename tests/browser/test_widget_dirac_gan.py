@@ -205,6 +205,18 @@ def test_presets_and_reset(page, tmp_path, preset):
     compare(page, **PRESETS[preset])
 
 
+def test_on_a_phone_play_and_presets_stand_below_the_first_picture(browser, tmp_path):
+    context, record = pages.new_context(browser, pages.View("light", "phone"))
+    page = context.new_page()
+    show(page, tmp_path)
+    names = ("portrait", "play", "both", "reset", "radii")
+    tops = [page.locator(f'.ganlib-widget [data-name="{name}"]').bounding_box()["y"] for name in names]
+    assert tops == sorted(tops)
+    assert tops[3] - tops[0] < pages.View("light", "phone").size["height"]
+    record.assert_clean()
+    context.close()
+
+
 def test_the_words_say_which_methods_are_stable(page, tmp_path):
     show(page, tmp_path)
     said = words(page)

@@ -335,7 +335,7 @@ def test_the_four_panels_tell_the_papers_story(page, tmp_path):
 
 def test_the_words_and_the_figures_names_state_the_numbers(page, tmp_path):
     show(page, tmp_path)
-    assert words(page).startswith("Before training. p g has mean 2.00 and standard deviation 0.70")
+    assert words(page).startswith("Before training. pg has mean 2.00 and standard deviation 0.70")
     press(page, "iteration")
     said = words(page)
     for name in ("value", "cost", "jsd", "distance"):
@@ -369,6 +369,64 @@ def test_on_a_phone_by_touch(browser, tmp_path):
     page.locator('button[data-name="g-step"]').tap()
     assert counts(page) == (0, 1, 1)
     compare(page)
+    record.assert_clean()
+    context.close()
+
+
+STARTED = "document.querySelector('[data-name=play]').ariaPressed === 'true'"
+STOPPED = "document.querySelector('[data-name=play]').ariaPressed === 'false'"
+# A minute is a second.
+HASTE = """
+const wait = globalThis.setTimeout;
+globalThis.setTimeout = (act, ms, ...rest) => wait(act, ms > 5000 ? ms / 60 : ms, ...rest);
+"""
+
+
+def test_played_by_itself_it_stops_out_of_view_and_after_its_time(page, tmp_path):
+    show(page, tmp_path, autoplay=True)
+    page.evaluate("document.body.style.paddingBottom = '3000px'")
+    page.wait_for_function(STARTED)
+    pause = page.get_by_role("button", name="Pause")
+    assert pause.is_visible()
+    page.wait_for_function("Number(document.querySelector('dd[data-name=iterations]').dataset.value) > 5")
+    assert page.locator('[data-name="words"]').get_attribute("aria-live") == "off"
+    page.evaluate("scrollTo(0, 3000)")
+    page.wait_for_function(STOPPED)
+    done = counts(page)
+    page.wait_for_timeout(300)
+    assert counts(page) == done
+    assert page.locator('[data-name="words"]').get_attribute("aria-live") == "off"  # nor is its end read out
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_function(STARTED)
+    page.get_by_role("button", name="Pause").click()
+    assert page.locator('[data-name="play"]').inner_text() == "Play"
+    page.evaluate("scrollTo(0, 3000)")
+    page.wait_for_timeout(200)
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(300)
+    assert page.evaluate(STOPPED)  # the reader has stopped it for good
+
+
+def test_played_by_itself_it_ends_and_leaves_the_rest_to_the_reader(page, tmp_path):
+    page.add_init_script(HASTE)
+    show(page, tmp_path, autoplay=True)
+    page.wait_for_function(STARTED)
+    page.wait_for_function(STOPPED, timeout=10_000)
+    page.wait_for_timeout(300)
+    assert page.evaluate(STOPPED)
+    press(page, "play")
+    page.wait_for_timeout(1500)
+    assert page.evaluate(STARTED)  # what a reader starts goes on
+
+
+@pytest.mark.parametrize(("autoplay", "motion"), [(True, "reduce"), (False, "no-preference")])
+def test_nothing_plays_by_itself_where_it_should_not(browser, tmp_path, autoplay, motion):
+    context, record = pages.new_context(browser, pages.View("light", "desktop"), reduced_motion=motion)
+    page = context.new_page()
+    show(page, tmp_path, autoplay=autoplay)
+    page.wait_for_timeout(700)
+    assert counts(page) == (0, 0, 0)
+    assert page.evaluate(STOPPED)
     record.assert_clean()
     context.close()
 

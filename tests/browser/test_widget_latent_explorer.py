@@ -194,12 +194,21 @@ def test_the_generator_is_sent_only_when_asked_for(page, tmp_path):
     kilobytes = int(re.search(r"(\d+) kB", load.inner_text())[1])
     assert kilobytes == round(sum(len(make()) for make in LatentExplorer.assets.values()) / 1000)
     page.wait_for_function("document.querySelector('[data-name=words]').textContent.includes('not loaded')")
-    slide(page, "s", 0.5)  # moving about before it is there does no harm
+    others = page.locator(".ganlib-widget :is(input, select, button:not([data-name=load]))")
+    assert others.count() > 8
+    assert not any(each.is_enabled() for each in others.all())  # nothing can be moved over empty pictures
+    assert page.get_by_role("slider", name="The latent point").count() == 0
+    assert page.get_by_text("Nothing is drawn yet").is_visible()
+    colours = page.locator("canvas").evaluate_all("(all) => all.map((each) => getComputedStyle(each).backgroundColor)")
+    assert not {"rgb(0, 0, 0)", "rgba(0, 0, 0, 0)"} & set(colours)
     load.focus()
     page.keyboard.press("Enter")
     ready(page)
     assert load.count() == 0
     assert page.evaluate("document.activeElement.dataset.name") == "point"  # not lost with the button
+    assert all(each.is_enabled() for each in others.all())
+    assert page.get_by_text("Nothing is drawn yet").is_hidden()
+    slide(page, "s", 0.5)
     assert {f"{name}.js" for name in LatentExplorer.assets} <= set(asked)
     compare(page, s=0.5)
 
@@ -295,8 +304,25 @@ def test_the_generator_is_the_named_run_trained_to_its_end_on_those_digits():
     assert any(each["sha256"] == training().sha256 for each in result["data"])
 
 
+def test_it_says_what_its_generator_was_trained_on(page, tmp_path):
+    show(page, tmp_path, load=False)
+    run = trained().run
+    said = page.inner_text(".ganlib-help")
+    assert f"a small DCGAN, trained for {run.iterations:,} iterations (seed 0)" in said
+    assert f"on {len(training().labels):,} images of handwritten digits (5,000 of MNIST)" in said
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"s": 1.3}, {"t": -0.3}, {"s": float("nan")}, {"seed_a": 100}, {"line": "C to A"}, {"kilobytes": 3}]
+    "wrong",
+    [
+        {"s": 1.3},
+        {"t": -0.3},
+        {"s": float("nan")},
+        {"seed_a": 100},
+        {"line": "C to A"},
+        {"kilobytes": 3},
+        {"about": ""},
+    ],
 )
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(traitlets.TraitError):

@@ -348,11 +348,11 @@ def test_the_words_say_what_is_shown(page, tmp_path):
     show(page, tmp_path)
     says(
         page,
-        "p data: Gaussian at −1.00, width 1.00; p g: Gaussian at 1.00, width 1.00.",
+        "pdata: Gaussian at −1.00, width 1.00; pg: Gaussian at 1.00, width 1.00.",
         "D* is 0.881 at x = −1.00 and 0.119 at x = 1.00.",
         "C(G) is −0.713: twice the JSD, 0.337, above −log 4.",
         "the constant 0.50, is lower by 0.674",
-        "0.450 of log(1 − D*), 1.550 of −log D*. Descent moves p g to the left.",
+        "0.450 of log(1 − D*), 1.550 of −log D*. Descent moves pg to the left.",
     )
     page.locator('button[data-name="equal"]').click()
     says(page, "the generator is perfect", "is lower by 0.000.", "A shift gains nothing.")
@@ -363,7 +363,7 @@ def test_the_words_say_what_is_shown(page, tmp_path):
         page,
         "Where both densities are zero D* is undefined, and not drawn.",
         "as high as it gets: JSD is log 2",
-        "Infinite: KL(p data ‖ p g) and KL(p g ‖ p data).",
+        "Infinite: KL(pdata ‖ pg) and KL(pg ‖ pdata).",
         "No gradient is defined.",
     )
     for figure, part in {"densities": "undefined", "divergence": "now 0.693", "gradients": "none is defined"}.items():

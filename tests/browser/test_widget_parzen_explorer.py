@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import math
 import re
@@ -102,6 +103,22 @@ def test_presets_and_reset(page, tmp_path):
     page.locator('button[data-name="reset"]').click()
     compare(page, DEFAULT)
     assert inspect(page)["noise"] != before
+
+
+@pytest.mark.parametrize("at", [0, 2, 4, 6, 24])
+def test_every_set_has_its_mark_at_every_width(page, tmp_path, at):
+    """A dot at the value, or an arrow at the lower edge for one below it; no two arrows on the same spot."""
+    show(page, tmp_path, sigma=SIGMAS[at])
+    figure = page.locator('[data-name="curves"]')
+    frame = figure.locator("clipPath rect")
+    left, top, width, height = (float(frame.get_attribute(name)) for name in ("x", "y", "width", "height"))
+    dots = figure.locator('circle[r="4"]').count()
+    arrows = [d for each in figure.locator("path.ganlib-dots").all() if (d := each.get_attribute("d"))]
+    assert dots == sum(each["test"][at] >= -400 for each in SETS)
+    assert dots + len(arrows) == len(SETS)
+    tips = [tuple(map(float, re.match(r"M(\S+) (\S+)l", d).groups())) for d in arrows]
+    assert all(left <= x - 6 and x + 6 <= left + width and top < y <= top + height for x, y in tips)
+    assert all(b - a >= 12 for (a, _), (b, _) in itertools.pairwise(sorted(tips)))
 
 
 def test_draws_are_kernels_plus_sigma_times_noise_and_so_are_the_pictures(page, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +52,8 @@ def show(page: Page, tmp_path: Path) -> Show:
         widget = Playground(**settings)
         page.goto(write_page(tmp_path, widget, theme).as_uri())
         page.wait_for_selector("[data-ganlib-widgets]", state="attached")
+        for folded in page.locator(".ganlib-more > summary").all():
+            folded.click()
         return widget
 
     return show
@@ -66,6 +69,10 @@ def number(page: Page, name: str) -> float:
 
 def press(page: Page, name: str) -> None:
     page.click(f"button[data-name={name}]")
+
+
+def preset(page: Page, name: str) -> None:
+    page.select_option("select[data-name=preset]", name)
 
 
 def iterate(page: Page, count: int) -> None:
@@ -265,7 +272,7 @@ def test_samples_of_the_data_have_its_law(page: Page, show: Show) -> None:
 def test_the_perfect_generator_has_no_distance(page: Page, show: Show) -> None:
     show()
     assert number(page, "jsd") > 0.1
-    press(page, "perfect")
+    preset(page, "perfect")
     assert number(page, "jsd") == 0
     iterate(page, 200)
     assert number(page, "jsd") == 0
@@ -280,7 +287,7 @@ def test_the_perfect_generator_has_no_distance(page: Page, show: Show) -> None:
 @pytest.mark.parametrize("seed", [0, 2, 4])
 def test_balanced_covers_all_modes(page: Page, show: Show, seed: int) -> None:
     show(seed=seed)
-    press(page, "balanced")
+    preset(page, "balanced")
     iterate(page, 1500)
     assert number(page, "covered") == 8
     assert number(page, "quality") > 0.75
@@ -291,7 +298,7 @@ def test_balanced_covers_all_modes(page: Page, show: Show, seed: int) -> None:
 def test_helvetica_collapses(page: Page, show: Show, seed: int) -> None:
     """Mostly, all samples are close together, where D is above its mean on data; they cover few modes."""
     show(seed=seed)
-    press(page, "helvetica")
+    preset(page, "helvetica")
     seen = []
     for _ in range(16):
         iterate(page, 2)
@@ -306,7 +313,7 @@ def test_helvetica_collapses(page: Page, show: Show, seed: int) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_too_strong_a_d_saturates_the_minimax_loss(page: Page, show: Show, seed: int) -> None:
     show(seed=seed)
-    press(page, "strong-d")
+    preset(page, "strong-d")
     iterate(page, 25)
     assert number(page, "on-real") > 0.97
     assert number(page, "on-fake") < 0.03
@@ -321,7 +328,7 @@ def test_too_strong_a_d_saturates_the_minimax_loss(page: Page, show: Show, seed:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_too_strong_a_g_misses_modes(page: Page, show: Show, seed: int) -> None:
     show(seed=seed)
-    press(page, "strong-g")
+    preset(page, "strong-g")
     covered, jsd = [], []
     for _ in range(5):
         iterate(page, 100)
@@ -333,7 +340,7 @@ def test_too_strong_a_g_misses_modes(page: Page, show: Show, seed: int) -> None:
 
 def test_d_alone_comes_near_the_optimal_one(page: Page, show: Show) -> None:
     show()
-    press(page, "d-alone")
+    preset(page, "d-alone")
     start, still = number(page, "gap"), inspect(page)["g"]["weights"]
     iterate(page, 200)
     assert number(page, "gap") < 0.2 * start
@@ -374,9 +381,54 @@ def test_controls_by_keyboard_change_the_training(page: Page, show: Show) -> Non
     page.check("input[data-name=perfect]")
     chosen = inspect(page)["settings"]
     assert (chosen["m"], chosen["latent"], chosen["k"], chosen["perfect"]) == (32, 4, 3, True)
-    press(page, "balanced")
+    preset(page, "balanced")
     assert page.input_value("select[data-name=latent]") == "2"
     assert not page.is_checked("input[data-name=perfect]")
+
+
+def test_the_preset_shown_is_what_the_settings_are(page: Page, show: Show) -> None:
+    show()
+    shown = page.locator("select[data-name=preset]")
+    assert shown.input_value() == "balanced"
+    preset(page, "helvetica")
+    assert inspect(page)["settings"]["g_steps"] == 50
+    page.fill("input[data-name=g_steps]", "49")
+    assert shown.input_value() == "own"
+    page.fill("input[data-name=g_steps]", "50")
+    assert shown.input_value() == "helvetica"
+    page.fill("input[data-name=seed]", "7")  # a preset leaves the seed
+    assert shown.input_value() == "helvetica"
+    show(k=3)
+    assert shown.input_value() == "own"
+
+
+def test_five_controls_are_in_view_and_play_is_below_the_picture_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+    context, record = new_context(browser, View("light", "phone"))
+    with contextlib.closing(context):
+        page = context.new_page()
+        page.goto(write_page(tmp_path, Playground()).as_uri())
+        page.wait_for_selector("[data-ganlib-widgets]", state="attached")
+        controls = page.locator(".ganlib-widget :is(button, input, select)")
+        in_view = [each.get_attribute("data-name") for each in controls.all() if each.is_visible()]
+        assert in_view == ["play", "step", "reset", "preset", "data"]
+        assert [each.is_visible() for each in page.locator("dd[data-name]").all()].count(True) == 4
+        picture, play, data, optimal = (
+            page.locator(f".ganlib-widget [data-name={name}]").bounding_box()
+            for name in ("learned", "play", "data", "optimal")
+        )
+        assert picture["y"] + picture["height"] < play["y"] < data["y"] < optimal["y"]
+        assert play["y"] + play["height"] - picture["y"] < View("light", "phone").size["height"]  # both at once
+        for folded in page.locator(".ganlib-more > summary").all():
+            folded.press("Enter")
+        assert all(each.is_visible() for each in page.locator("dd[data-name]").all())
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        record.assert_clean()
+
+
+def test_p_g_and_p_data_are_written_as_in_formulas(page: Page, show: Show) -> None:
+    show()
+    assert "p_" not in page.inner_text(".ganlib-widget")
+    assert page.locator("figcaption sub").all_inner_texts() == ["data", "data", "g"]
 
 
 def test_play_and_pause(page: Page, show: Show) -> None:
@@ -389,6 +441,7 @@ def test_play_and_pause(page: Page, show: Show) -> None:
     page.keyboard.press("Space")
     stopped = number(page, "iterations")
     assert stopped > 1
+    assert number(page, "speed") > 0
     page.wait_for_timeout(200)
     assert number(page, "iterations") == stopped
     assert f"After {stopped:.0f} iterations" in words(page)
@@ -397,6 +450,8 @@ def test_play_and_pause(page: Page, show: Show) -> None:
     colours = page.evaluate("""() => new Set(document.querySelector("canvas[data-name=learned]").getContext("2d")
       .getImageData(0, 0, 300, 300).data).size""")
     assert colours > 20
+    press(page, "reset")
+    assert number(page, "iterations") == number(page, "speed") == 0  # what was, is over
 
 
 def test_reduced_motion_draws_twice_a_second(browser: Browser, tmp_path: Path) -> None:
@@ -469,7 +524,7 @@ def test_drawing_by_keyboard(page: Page, show: Show) -> None:
     samples = points(inspect(page)["samples"])
     drawing = Mixture("drawing", torch.tensor([[0.5, 0.5], [0.2, 0.1]], dtype=torch.float64), 0.06)
     assert number(page, "covered") == count_modes(samples, drawing).covered
-    press(page, "balanced")
+    preset(page, "balanced")
     assert page.locator(".ganlib-field-holder[role=application]").count() == 0
 
 

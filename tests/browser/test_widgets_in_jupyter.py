@@ -143,6 +143,7 @@ def open_two_views(page: Page) -> None:
     """Open two views of the model, and wait until they are drawn, what they load included."""
     page.evaluate("Promise.all([open(), open()])")
     page.wait_for_function("document.querySelectorAll('.ganlib-widget [data-name=words]:not(:empty)').length === 2")
+    page.evaluate("document.querySelectorAll('.ganlib-more').forEach((folded) => { folded.open = true; })")
     load = page.locator("button[data-name=load]")
     for left in range(load.count(), 0, -1):
         load.first.press("Enter")

@@ -200,12 +200,18 @@ def test_a_widget_answers_the_keyboard_with_ganlibs_numbers(
 
 @pytest.mark.parametrize("name", PAGES or ["none"])
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-def test_nothing_plays_until_the_reader_asks(browser: Browser, site: str, name: str, motion: str) -> None:
+def test_nothing_plays_until_the_reader_asks_or_the_page_has_promised_it(
+    browser: Browser, site: str, name: str, motion: str
+) -> None:
     context, record = pages.new_context(browser, pages.View("light", "desktop"), reduced_motion=motion)
     with contextlib.closing(context):
         page = context.new_page()
-        for widget in open_page(page, name, site):
+        for (_, settings), widget in zip(shown(name), open_page(page, name, site), strict=True):
             widget.scroll_into_view_if_needed()  # out of sight nothing is drawn
+            if settings.get("autoplay") and motion == "no-preference":
+                pause = widget.get_by_role("button", name="Pause")
+                pause.wait_for()
+                pause.press("Enter")
             page.wait_for_function(OTHER_WORDS, arg=[widget.element_handle(), ""])
             pixels = widget.evaluate(PIXELS)
             widget.evaluate(WATCH)

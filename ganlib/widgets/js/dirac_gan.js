@@ -30,7 +30,8 @@ function render({ model, el }) {
       + "the start (the triangle), or take it with the keyboard and press the arrow keys.",
   });
   const figures = [h("figure"), h("figure")];
-  p.figures.append(...figures);
+  const along = h("div", { class: "ganlib-run" });
+  p.figures.append(figures[0], along, figures[1]);
   const portrait = plot(figures[0], {
     name: "portrait", width: 420, height: 410, label: "Phase portrait",
     x: { range: [-3.5, 3.5], label: "θ, the generator’s point" },
@@ -51,7 +52,8 @@ function render({ model, el }) {
   figures[1].append(h("figcaption", {}, "Circle and square: the step shown. Neither is a loss: the radius says how far "
     + "both players are from the equilibrium."));
 
-  const along = p.group("Along the paths", figures[1]);
+  const walk = p.group("Along the paths", along);
+  const presets = p.group("Presets", along);
 
   const paths = STYLES.map((style) => portrait.curve(style));
   const markers = STYLES.map(() => [portrait, radii].map((fig) => s("path", { class: "ganlib-mark" })));
@@ -116,10 +118,10 @@ function render({ model, el }) {
     walked = wanted;
     draw();
   };
-  setting("step", (onInput) => slider(along, {
+  setting("step", (onInput) => slider(walk, {
     name: "step", label: "Step", min: 0, max: STEPS, step: 1, digits: 0, value: get("step"), onInput,
   }), atStep);
-  const play = button(along, { name: "play", label: "Play", pressed: false, onPress: () => {
+  const play = button(walk, { name: "play", label: "Play", pressed: false, onPress: () => {
     if (!player.playing && walked >= STEPS) {
       control.step.set(0);
       change.step(0);
@@ -127,7 +129,6 @@ function render({ model, el }) {
     last = performance.now();
     player.toggle();
   } });
-  const presets = p.group("Presets");
   for (const [name, label, values] of PRESETS) {
     button(presets, { name, label, onPress: () => {
       player.pause();

@@ -1,4 +1,5 @@
-import { h, put, s } from "./lib/dom.js";
+import { h, put, s, typeset } from "./lib/dom.js";
+import { autoplay } from "./lib/autoplay.js";
 import { shown } from "./lib/numbers.js";
 import { bind, button, choice, panel, slider, tick } from "./lib/panel.js";
 import { key, plot } from "./lib/plot.js";
@@ -32,7 +33,7 @@ function render({ model, el }) {
     d: densities.curve("critic"),
   };
   const arrows = mapping(figures[0], densities);
-  key(figures[0], [["data", p_("data")], ["model", p_("g")], ["critic", "D"], ["third thin", "D*, best for this G"]]);
+  key(figures[0], [["data", "p_data"], ["model", "p_g"], ["critic", "D"], ["third thin", "D*, best for this G"]]);
   figures[0].append(h("figcaption", {}, "Arrows: where G sends 15 evenly spaced z. Densities above 1.1 are cut off."));
 
   const values = plot(figures[1], {
@@ -42,11 +43,12 @@ function render({ model, el }) {
   values.level(-Math.log(4), "");
   const over = { cost: values.curve("first"), value: values.curve("second") };
   key(figures[1], [["first", "C(G), the maximum of V over D"], ["second", "V(D, G)"]]);
-  figures[1].append(h("figcaption", {}, "Steps of D lift V towards C(G). Steps of G seek a lower C(G), which ends at "
-    + "\u2212log 4 (dashed level) when ", p_("g"), " = ", p_("data"), ". The gap between the curves is what D lacks."));
+  figures[1].append(h("figcaption", {}, ...typeset("Steps of D lift V towards C(G). Steps of G seek a lower C(G), "
+    + "which ends at \u2212log 4 (dashed level) when p_g = p_data. The gap between the curves is what D lacks.")));
 
   const control = {};
   const change = {};
+  let auto = null;
   const settings = () => Object.fromEntries(["k", "m", "loss", "d_lr", "g_lr"].map((name) => [name, model.get(name)]));
   let session = new Session(model.get("seed"), model.get("data"));
 
@@ -110,7 +112,7 @@ function render({ model, el }) {
   }
   const start = p.group("Data and start");
   setting("data", (onInput) => choice(start, {
-    name: "data", label: "Data, p data", value: model.get("data"), onInput,
+    name: "data", label: "Data, p_data", value: model.get("data"), onInput,
     options: Object.entries(LAWS).map(([name, { text }]) => [name, text]),
   }), reset);
   setting("seed", (onInput) => slider(start, {
@@ -132,16 +134,16 @@ function render({ model, el }) {
     gSteps: number("g-steps", "Steps of G", 0),
     value: number("value", "V(D, G)", 3, "nats"),
     cost: number("cost", "C(G) = V(D*, G)", 3, "nats"),
-    jsd: number("jsd", span("JSD(", p_("data"), ", ", p_("g"), ")"), 4, "nats"),
+    jsd: number("jsd", "JSD(p_data, p_g)", 4, "nats"),
     distance: number("distance", "mean |D \u2212 D*|"),
     dReal: number("d-real", "mean D(x) on data"),
     dFake: number("d-fake", "mean D(G(z))"),
-    mean: number("mean", span("mean of ", p_("g"))),
-    std: number("std", span("std of ", p_("g"))),
+    mean: number("mean", "mean of p_g"),
+    std: number("std", "std of p_g"),
   };
-  p.root.append(h("p", { class: "ganlib-help" }, p_("g"), " is computed, not sampled: G at 1,001 z, straight between "
+  p.root.append(h("p", { class: "ganlib-help" }, ...typeset("p_g is computed, not sampled: G at 1,001 z, straight between "
     + "neighbours. V, C, JSD and the means of D are sums over 100 cells on [\u22125, 5]; what lies beyond counts in "
-    + "the outermost cells."));
+    + "the outermost cells.")));
 
   function draw() {
     const { pair, now, history } = session;
@@ -164,13 +166,14 @@ function render({ model, el }) {
   function describe(pair, now) {
     const law = pair.data;
     const where = player.playing ? "" : session.updates === 0 ? "Before training. " : session.said;
-    const shapes = `p g has mean ${shown(now.mean, 2)} and standard deviation ${shown(now.std, 2)}, p data `
+    const shapes = `p_g has mean ${shown(now.mean, 2)} and standard deviation ${shown(now.std, 2)}, p_data `
       + `${shown(law.mean, 2)} and ${shown(law.std, 2)}; their JSD is ${shown(now.jsd)} nats`;
     const critic = `D is ${shown(now.distance)} away from D* on average: it gives ${shown(now.dReal, 2)} to data and `
       + `${shown(now.dFake, 2)} to samples of G`;
     const [v, c] = [shown(now.value), shown(now.cost)];
-    p.say(`${where}${shapes}. ${critic}. V is ${v}; the best D would reach ${c}.`, player.playing);
-    densities.describe(`p data (dotted), p g (solid) and D (dashed) over x from minus 5 to 5. ${shapes}. ${critic}.`);
+    const unasked = player.playing || Boolean(auto?.own);
+    p.say(`${where}${shapes}. ${critic}. V is ${v}; the best D would reach ${c}.`, unasked);
+    densities.describe(`p_data (dotted), p_g (solid) and D (dashed) over x from minus 5 to 5. ${shapes}. ${critic}.`);
     values.describe(`V(D, G) and C(G) over ${session.updates} steps: V is now ${v} nats, C(G) ${c}.`);
   }
 
@@ -201,16 +204,11 @@ function render({ model, el }) {
     jobs: session.jobs.length,
   });
   draw();
-  return () => player.stop();
-}
-
-function span(...children) {
-  return h("span", {}, ...children);
-}
-
-/** p with an index, as in p_data. */
-function p_(index) {
-  return span("p", h("sub", {}, index));
+  if (model.get("autoplay")) auto = autoplay({ element: p.root, player });
+  return () => {
+    auto?.stop();
+    player.stop();
+  };
 }
 
 /** The z line below, the x line above, and arrows between them, in step with the x axis of `figure`. */

@@ -26,9 +26,9 @@ function render({ model, el }) {
   const p = panel(el, {
     name: "latent-explorer",
     title: "A generator’s latent space",
-    help: "Three latent points A, B and C span a plane. Drag the triangle, or take it with the keyboard and press the "
-      + "arrow keys: the generator draws G(z) for the z it stands on. The first three points were chosen by eye; the "
-      + "seeds give others.",
+    help: `${get("about")} Three latent points A, B and C span a plane. Drag the triangle, or take it with the keyboard `
+      + "and press the arrow keys: the generator draws G(z) for the z it stands on. The first three points were chosen "
+      + "by eye; the seeds give others.",
   });
   const loading = h("div", { class: "ganlib-controls" });
   p.figures.before(loading);
@@ -46,13 +46,18 @@ function render({ model, el }) {
   const area = { x: left, y: top, width: fig.toX(HIGH + edge) - left, height: fig.toY(LOW - edge) - top };
   const mosaic = s("image", { ...area, preserveAspectRatio: "none", style: "image-rendering: pixelated" });
   const line = s("path", { class: "ganlib-curve second", style: ON_BLACK });
-  fig.inside.append(s("rect", { ...area, fill: "#000000" }), mosaic, line);
+  const ground = s("rect", { ...area, class: "ganlib-waiting" });
+  const middle = { x: area.x + area.width / 2, "text-anchor": "middle" };
+  const waiting = s("g", {}, ...["Nothing is drawn yet:", "load the generator first"].map((text, i) => (
+    s("text", { ...middle, y: area.y + area.height / 2 - 8 + 18 * i }, text))));
+  fig.inside.append(ground, mosaic, waiting, line);
+  const corners = s("g", { style: ON_BLACK });
+  fig.inside.append(corners);
   for (const [name, [u, v]] of Object.entries(CORNERS)) {
     const [x, y] = [fig.toX(u - edge), fig.toY(v + edge)];
     const side = fig.toX(u + edge) - x;
-    fig.inside.append(s("g", { style: ON_BLACK },
-      s("rect", { class: "ganlib-mark", x, y, width: side, height: side }),
-      s("text", { x: x + 4, y: y + 14, style: "font-weight: 700" }, name)));
+    corners.append(s("rect", { class: "ganlib-mark", x, y, width: side, height: side }),
+      s("text", { x: x + 4, y: y + 14, style: "font-weight: 700" }, name));
   }
   plane.append(h("figcaption", {}, "z = A + s (B − A) + t (C − A). Behind: G(z) on a grid of "
     + `${TILES} by ${TILES} points. Dashed: the line of the strip.`));
@@ -163,11 +168,20 @@ function render({ model, el }) {
       }
       const held = document.activeElement === load.node;
       loading.remove();
-      p.numbers.hidden = false;
+      enable(true);
       newPoints();
       if (held) grip.node.focus({ preventScroll: true });
     },
   });
+  /** Before the generator is there nothing can be moved, and every picture says that it is empty. */
+  function enable(on) {
+    p.numbers.hidden = !on;
+    for (const node of p.root.querySelectorAll("input, select, button:not([data-name=load])")) node.disabled = !on;
+    for (const node of [grip.node, line, corners]) node.toggleAttribute("hidden", !on);
+    for (const node of [strip, ...cells.map((each) => each.canvas)]) node.classList.toggle("ganlib-waiting", !on);
+    waiting.toggleAttribute("hidden", on);
+    put(ground, "class", on ? "ganlib-black" : "ganlib-waiting");
+  }
   const failed = h("p", { class: "ganlib-error", role: "alert" });
   loading.append(failed);
 
@@ -245,9 +259,8 @@ function render({ model, el }) {
       fig.describe(`The plane through the latent points A, B and C, empty: the generator is not loaded. At ${spot}.`);
       for (const canvas of [...cells.map((each) => each.canvas), strip]) {
         put(canvas, "aria-label", "Empty: the generator is not loaded");
-        canvas.getContext("2d").fillRect(0, 0, canvas.width, canvas.height);
       }
-      p.say(`The generator is not loaded yet. The point is at ${spot}.`, grip.dragging);
+      p.say("The generator is not loaded yet: nothing is drawn, and nothing can be moved.");
       return;
     }
     z = inPlane(points, u, v);
@@ -293,6 +306,7 @@ function render({ model, el }) {
     strip: stripImages.map((each) => [...each]),
     tiles: tiles.map((each) => [...each]),
   });
+  enable(false);
   drawStrip();
   drawPoint();
   return () => Object.values(cancel).forEach((stop) => stop());

@@ -1,4 +1,4 @@
-import { h, put, s } from "./lib/dom.js";
+import { h, put, s, typeset } from "./lib/dom.js";
 import { shown, sigmoid } from "./lib/numbers.js";
 import { bind, button, choice, panel, slider } from "./lib/panel.js";
 import { key, plot } from "./lib/plot.js";
@@ -25,7 +25,7 @@ const PRESETS = [
   ["overlap", "Intervals that overlap", { kind: "uniform", data_at: -0.5, model_at: 0.5 }],
   ["disjoint", "Disjoint supports", { kind: "uniform", data_at: -2, model_at: 2 }],
 ];
-const SIDES = [["data", "p data"], ["model", "p g"]];
+const SIDES = [["data", "p_data"], ["model", "p_g"]];
 
 function render({ model, el }) {
   const get = (name) => model.get(name);
@@ -46,7 +46,7 @@ function render({ model, el }) {
   });
   const middle = plot(figures[1], {
     name: "divergence", width: 420, height: 230, left: 70, label: "JSD",
-    x: { range: [-LIMIT, LIMIT], label: "position of p g" },
+    x: { range: [-LIMIT, LIMIT], label: "position of p_g" },
     y: {
       range: [-0.12, 0.78], label: "JSD",
       ticks: [[0, "0"], [Math.LN2 / 2, "½ log 2"], [Math.LN2, "log 2"]],
@@ -54,7 +54,7 @@ function render({ model, el }) {
   });
   const bottom = plot(figures[2], {
     name: "gradients", width: 420, height: 230, label: "Gradients",
-    x: { range: [-LIMIT, LIMIT], label: "position of p g" }, y: { range: [-8, 8], label: "gradient" },
+    x: { range: [-LIMIT, LIMIT], label: "position of p_g" }, y: { range: [-8, 8], label: "gradient" },
   });
   const curves = {
     data: top.curve("data"), model: top.curve("model"), best: top.curve("critic"), own: top.curve("third thin"),
@@ -67,7 +67,7 @@ function render({ model, el }) {
   const dot = { jsd: middle.dots("first", 5), minimax: bottom.dots("first", 5), other: bottom.dots("second", 5) };
   const ring = s("circle", { class: "ganlib-ring third", r: 6 });
   middle.inside.append(ring);
-  key(figures[0], [["data", "p data"], ["model", "p g"], ["critic", "D*"], ["third thin", "your D"]]);
+  key(figures[0], [["data", "p_data"], ["model", "p_g"], ["critic", "D*"], ["third thin", "your D"]]);
   figures[1].append(h("figcaption", {}, "Dot: JSD now, and with it C(G) = 2 JSD − log 4. Ring: V of your D on the same "
     + "scale, never above the dot; it leaves the figure when V is below −log 4."));
   key(figures[2], [["first", "of log(1 − D*), saturating"], ["second", "of −log D*, non-saturating"]]);
@@ -144,13 +144,13 @@ function render({ model, el }) {
     own: p.number("own", "V of your D", { digits: 4 }),
     gap: p.number("gap", "D* has more by", { digits: 4 }),
     jsd: p.number("jsd", "JSD", { digits: 4 }),
-    forward: p.number("kl-data-model", "KL(p data ‖ p g)", { digits: 4 }),
-    backward: p.number("kl-model-data", "KL(p g ‖ p data)", { digits: 4 }),
+    forward: p.number("kl-data-model", "KL(p_data ‖ p_g)", { digits: 4 }),
+    backward: p.number("kl-model-data", "KL(p_g ‖ p_data)", { digits: 4 }),
     minimax: p.number("minimax", "Gradient of log(1 − D*)", { digits: 4 }),
     other: p.number("non-saturating", "Gradient of −log D*", { digits: 4 }),
   };
-  p.words.before(h("p", { class: "ganlib-help" }, "All in nats; gradients per unit of x, by a shift of p g to the "
-    + "right with D* held fixed. Integrals are sums over 3201 points of [−16, 16], a cell of 0.01."));
+  p.words.before(h("p", { class: "ganlib-help" }, ...typeset("All in nats; gradients per unit of x, by a shift "
+    + "of p_g to the right with D* held fixed. Integrals are sums over 3201 points of [−16, 16], a cell of 0.01.")));
 
   const shapeOf = (side) => ({
     kind: get("kind"), at: get(`${side}_at`), width: get(`${side}_width`), share: get(`${side}_share`),
@@ -213,10 +213,10 @@ function render({ model, el }) {
     dot.other.set(isSmooth ? [[at, values.other]] : []);
     put(ring, "cx", middle.toX(at).toFixed(2));
     put(ring, "cy", Math.min(9999, middle.toY(values.own / 2 + Math.LN2)).toFixed(2));
-    noGradient.textContent = isSmooth
-      ? "Dots: where p g is now. Gradient descent moves p g against the sign of the gradient."
+    noGradient.replaceChildren(...typeset(isSmooth
+      ? "Dots: where p_g is now. Gradient descent moves p_g against the sign of the gradient."
       : "No curve: between uniform densities D* jumps at the ends of the intervals, is flat inside, and is undefined "
-        + "outside. It gives the generator no direction.";
+        + "outside. It gives the generator no direction."));
   }
 
   function tell(dataShape, modelShape, values, best, mine) {

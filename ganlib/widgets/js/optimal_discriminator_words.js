@@ -3,7 +3,7 @@ import { GRID, humps } from "./optimal_discriminator_model.js";
 
 /** What the three figures show, and all of it together: { densities, divergence, gradients, all }. */
 export function sentences(data, model, values, best, own) {
-  const shapes = `p data: ${form(data)}; p g: ${form(model)}.`;
+  const shapes = `p_data: ${form(data)}; p_g: ${form(model)}.`;
   const heights = [data.at, model.at].filter((at, i, all) => all.indexOf(at) === i)
     .map((at) => `${shown(nearest(best, at))} at x = ${shown(at, 2)}`).join(" and ");
   const missing = best.some(Number.isNaN) ? " Where both densities are zero D* is undefined, and not drawn." : "";
@@ -14,9 +14,9 @@ export function sentences(data, model, values, best, own) {
   const pulls = `${shown(values.minimax)} of log(1 − D*), ${shown(values.other)} of −log D*`;
   return {
     densities: `${shapes} ${seen} Your D: ${line}.`,
-    divergence: `JSD over the position of p g, between 0 and log 2: now ${shown(values.jsd)} at ${shown(model.at, 2)}. `
+    divergence: `JSD over the position of p_g, between 0 and log 2: now ${shown(values.jsd)} at ${shown(model.at, 2)}. `
       + `V of your D is ${shown(values.own)}.`,
-    gradients: isSmooth ? `Both generator gradients over the position of p g: now ${pulls}.`
+    gradients: isSmooth ? `Both generator gradients over the position of p_g: now ${pulls}.`
       : "Generator gradients: none is defined for uniform densities.",
     all: `${shapes} ${seen} C(G) is ${shown(values.cost)}${height(values.jsd)}. V of your D, ${line}, is lower by ${
       shown(values.gap)}. ${infinite(values)}${
@@ -43,7 +43,7 @@ function height(jsd) {
 }
 
 function infinite({ forward, backward }) {
-  const names = [[forward, "KL(p data ‖ p g)"], [backward, "KL(p g ‖ p data)"]]
+  const names = [[forward, "KL(p_data ‖ p_g)"], [backward, "KL(p_g ‖ p_data)"]]
     .filter(([value]) => value === Infinity).map(([, name]) => name);
   return names.length ? `Infinite: ${names.join(" and ")}. ` : "";
 }
@@ -52,6 +52,6 @@ function direction({ minimax, other }) {
   if (Math.abs(minimax) < 1e-9 && Math.abs(other) < 1e-9) return "A shift gains nothing.";
   if (minimax * other < 0) return "The two losses disagree about the direction.";
   const isSaturated = Math.abs(minimax) < 0.05 * Math.abs(other);
-  return `Descent moves p g to the ${other > 0 ? "left" : "right"}${
+  return `Descent moves p_g to the ${other > 0 ? "left" : "right"}${
     isSaturated ? "; log(1 − D*) has saturated and hardly pulls" : ""}.`;
 }

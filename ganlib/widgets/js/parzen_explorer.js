@@ -36,7 +36,7 @@ function render({ model, el }) {
   const published = sweep.published && `${sweep.published.mean} ± ${sweep.published.standard_error}`;
   const trained = sweep.run && ` The model is the run ${sweep.run} after ${count(sweep.iteration)} iterations.`;
   figure.append(h("figcaption", {}, `Mean over ${count(sweep.test)} test images, computed at the small dots. Large `
-    + `dots: the σ of the slider. Rings: the σ that ${count(sweep.valid)} validation images choose.`
+    + `dots: the σ of the slider; arrows at the lower edge: the value lies below the figure. Rings: the σ that ${count(sweep.valid)} validation images choose.`
     + `${published ? ` Dashed level: the published ${published}.` : ""}${trained ?? ""}`));
   if (sweep.published) fig.level(sweep.published.mean, `published: ${sweep.published.mean}`);
   const x = sigmas.map(Math.log10);
@@ -49,6 +49,9 @@ function render({ model, el }) {
   const rings = sets.map((_, i) => s("circle", { class: `ganlib-ring ${CURVES[i]}`, r: 6 }));
   fig.inside.append(...rings);
   const dots = sets.map((_, i) => fig.dots(CURVES[i], 4));
+  // What lies below the figure stands at its lower edge, side by side, as arrows that point there.
+  const below = sets.map((_, i) => s("path", { class: `ganlib-dots ${CURVES[i]}` }));
+  fig.inside.append(...below);
 
   const control = {};
   const change = {};
@@ -136,11 +139,17 @@ function render({ model, el }) {
     const at = nearest(model.get("sigma"));
     const sigma = sigmas[at];
     put(line, "d", `M${fig.toX(x[at])} ${fig.toY(LOWEST)}V${fig.toY(top)}`);
+    const low = sets.map((_, i) => i).filter((i) => sets[i].test[at] < LOWEST);
+    const [first, last] = [fig.toX(x[0]) + 7, fig.toX(x[x.length - 1]) - 7 - 15 * (low.length - 1)];
+    const from = Math.min(last, Math.max(first, fig.toX(x[at]) - 7.5 * (low.length - 1)));
+    const arrow = (place) => `M${(from + 15 * place).toFixed(2)} ${fig.toY(LOWEST) - 2}l-6 -11h12Z`;
     sets.forEach((each, i) => {
       const chosen = chosenOf(each);
       put(rings[i], "cx", fig.toX(x[chosen]));
       put(rings[i], "cy", fig.toY(each.test[chosen]));
-      dots[i].set([[x[at], each.test[at]]]);
+      const seen = each.test[at] >= LOWEST;
+      dots[i].set(seen ? [[x[at], each.test[at]]] : []);
+      put(below[i], "d", seen ? "" : arrow(low.indexOf(i)));
       cards[i].value.set(each.test[at]);
       cards[i].error.set(each.standard_error[at]);
       cards[i].sigma.set(sigmas[chosen]);

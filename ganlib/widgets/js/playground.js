@@ -1,7 +1,7 @@
-import { h } from "./lib/dom.js";
+import { h, typeset } from "./lib/dom.js";
 import { loop } from "./lib/loop.js";
 import { bind, button, panel } from "./lib/panel.js";
-import { presets, settingControls } from "./playground_controls.js";
+import { presetChoice, settingControls } from "./playground_controls.js";
 import { EDGE, SAMPLES, SHOWN } from "./playground_data.js";
 import { field, legend } from "./playground_field.js";
 import { KERNEL } from "./playground_measure.js";
@@ -27,6 +27,8 @@ function render({ model, el }) {
   });
   const game = new Game(settings);
   const learned = field(p.figures, { name: "learned", caption: "The learned D, with samples and gradients" });
+  const run = h("div", { class: "ganlib-run" });
+  p.figures.append(run);
   const optimal = field(p.figures, {
     name: "optimal",
     caption: `D* = p_data / (p_data + p_g), blurred by a Gaussian of width ${KERNEL}; blank where neither has mass`,
@@ -40,16 +42,19 @@ function render({ model, el }) {
     settings[name] = value;
     if (held) return;
     if (name === "data") drawing.enable(value === "drawn");
-    if (FRESH.includes(name)) game.reset();
+    if (FRESH.includes(name)) restart();
     else if (name === "points") {
       game.load();
       drawing.tell();
     }
+    preset.tell();
     refresh();
   };
-  const run = p.group("Run");
+  const more = h("div", { class: "ganlib-controls" });
+  p.more("More controls").append(more);
+  const steps = p.group("Single steps", more);
   const playButton = button(run, { name: "play", label: "Play", pressed: false, onPress: () => play.toggle() });
-  const one = (name, label, act) => button(run, {
+  const one = (parent, name, label, act) => button(parent, {
     name, label,
     onPress() {
       play.pause();
@@ -57,8 +62,9 @@ function render({ model, el }) {
       refresh();
     },
   });
-  one("step", "One iteration", () => game.iterate());
-  button(run, {
+  one(run, "step", "One iteration", () => game.iterate());
+  one(run, "reset", "Reset", () => restart());
+  button(steps, {
     name: "hundred", label: "100 iterations",
     onPress() {
       play.pause();
@@ -66,10 +72,9 @@ function render({ model, el }) {
       play.play();
     },
   });
-  one("d-step", "One D update", () => game.updateD());
-  one("g-step", "One G update", () => game.updateG());
-  one("reset", "Reset", () => game.reset());
-  presets(p.group("Presets (on the ring)"), model, {
+  one(steps, "d-step", "One D update", () => game.updateD());
+  one(steps, "g-step", "One G update", () => game.updateG());
+  const preset = presetChoice(run, model, {
     before() {
       play.pause();
       held = true;
@@ -77,13 +82,15 @@ function render({ model, el }) {
     done() {
       held = false;
       drawing.enable(false);
-      game.reset();
+      restart();
       refresh();
     },
   });
-  const dataGroup = settingControls(p, model, changed);
+  const pads = h("div", {});
+  settingControls(p, model, changed, { data: run, more });
+  run.append(pads);
   const setPoints = bind(model, "points", () => ({ set() {} }), changed("points"));
-  const drawing = pad(learned, dataGroup, {
+  const drawing = pad(learned, pads, {
     points: () => settings.points, onPoints: setPoints, onMove: () => refresh(),
   });
   const shown = report(p, { learned, optimal });
@@ -95,6 +102,12 @@ function render({ model, el }) {
   let speed = 0;
   let mark = { time: 0, iterations: 0 };
   let target = Infinity; // where to pause
+
+  function restart() {
+    game.reset();
+    speed = 0;
+    mark = { time: 0, iterations: 0 };
+  }
 
   function work(deadline) {
     const start = performance.now();

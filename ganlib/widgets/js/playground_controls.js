@@ -1,4 +1,4 @@
-import { bind, button, choice, slider, tick } from "./lib/panel.js";
+import { bind, choice, slider, tick } from "./lib/panel.js";
 
 const USUAL = {
   data: "ring", k: 1, g_steps: 1, loss: "non-saturating", d_lr: 0.005, g_lr: 0.002, m: 128, hidden: 16, latent: 2,
@@ -13,26 +13,37 @@ const PRESETS = [
   ["perfect", "Perfect generator", { perfect: true }],
 ];
 
-/** Buttons for the presets: each sets many settings at once, then `done` is called once. */
-export function presets(parent, model, { before, done }) {
-  for (const [name, label, own] of PRESETS) {
-    button(parent, {
-      name, label,
-      onPress() {
+/**
+ * The presets as one choice: each sets many settings at once, then `done` is called once. `tell` shows which preset the
+ * settings are, or that they are none.
+ */
+export function presetChoice(parent, model, { before, done }) {
+  const settingsOf = (own) => Object.entries({ ...USUAL, ...own });
+  const present = () => (
+    PRESETS.find(([, , own]) => settingsOf(own).every(([each, value]) => model.get(each) === value))?.[0] ?? "own"
+  );
+  const control = choice(parent, {
+    name: "preset", label: "Preset", value: present(),
+    options: [...PRESETS.map(([name, label]) => [name, label]), ["own", "Settings of your own"]],
+    onInput(wanted) {
+      const found = PRESETS.find(([name]) => name === wanted);
+      if (found) {
         before();
-        for (const [each, value] of Object.entries({ ...USUAL, ...own })) model.set(each, value);
+        for (const [each, value] of settingsOf(found[2])) model.set(each, value);
         model.save_changes();
         done();
-      },
-    });
-  }
+      }
+      control.set(present());
+    },
+  });
+  return { tell: () => control.set(present()) };
 }
 
 /**
  * Controls of all settings but the drawing, each tied to its trait; `changed(name)` is the function called with its new
- * value. Returns the group of the data, to which drawing adds its own.
+ * value. That of the data goes to where `data` says, the others into groups below `more`.
  */
-export function settingControls(p, model, changed) {
+export function settingControls(p, model, changed, { data, more }) {
   const controls = {};
   const tie = (name) => bind(model, name, () => controls[name], changed(name));
   const range = (parent, name, label, min, max, step, more = { digits: 0 }) => {
@@ -47,12 +58,11 @@ export function settingControls(p, model, changed) {
       onInput: (value) => pass(number ? Number(value) : value),
     });
   };
-  const data = p.group("Data");
-  pick(data, "data", "p_data", [
+  pick(data, "data", "Data, p_data", [
     ["ring", "Ring of 8"], ["grid", "Grid of 25"], ["spiral", "Spiral"], ["moons", "Two moons"],
     ["drawn", "Draw your own"],
   ]);
-  const players = p.group("Algorithm 1");
+  const players = p.group("Algorithm 1", more);
   range(players, "k", "k: D updates an iteration", 0, 20, 1);
   range(players, "g_steps", "G updates an iteration", 0, 50, 1);
   range(players, "d_lr", "Learning rate of D", 1e-4, 0.1, 0.01, { log: true, digits: 4 });
@@ -62,12 +72,11 @@ export function settingControls(p, model, changed) {
   ]);
   pick(players, "critic", "G learns from", [["learned", "the learned D"], ["optimal", "D*"]]);
   pick(players, "m", "Minibatch m", [16, 32, 64, 128, 256, 512].map((n) => [n, n]));
-  const nets = p.group("Networks and seed");
+  const nets = p.group("Networks and seed", more);
   pick(nets, "hidden", "Hidden units (2 layers)", [8, 16, 32].map((n) => [n, `2 \u00d7 ${n}`]));
   pick(nets, "latent", "Dimensions of z", [1, 2, 4, 8].map((n) => [n, n]));
   range(nets, "seed", "Seed", 0, 99, 1);
   controls.perfect = tick(nets, {
     name: "perfect", label: "Perfect generator: G is the data", value: model.get("perfect"), onInput: tie("perfect"),
   });
-  return data;
 }

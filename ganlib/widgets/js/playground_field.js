@@ -1,4 +1,4 @@
-import { h } from "./lib/dom.js";
+import { h, spoken, typeset } from "./lib/dom.js";
 import { EDGE } from "./playground_data.js";
 import { FINE } from "./playground_measure.js";
 
@@ -13,9 +13,9 @@ const toY = (y) => SIZE - toX(y);
 
 /** A square picture of a discriminator over the plane, with points and arrows on it. */
 export function field(parent, { name, caption }) {
-  const canvas = h("canvas", { role: "img", "aria-label": caption, "data-name": name, class: "ganlib-field" });
+  const canvas = h("canvas", { role: "img", "aria-label": spoken(caption), "data-name": name, class: "ganlib-field" });
   const holder = h("div", { class: "ganlib-field-holder" }, canvas);
-  parent.append(h("figure", {}, holder, h("figcaption", {}, caption)));
+  parent.append(h("figure", {}, holder, h("figcaption", {}, ...typeset(caption))));
   const pen = canvas.getContext("2d");
   const cells = new OffscreenCanvas(FINE, FINE);
   const cellPen = cells.getContext("2d");

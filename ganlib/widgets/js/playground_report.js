@@ -22,18 +22,21 @@ const MEASURED = [
   ["highest", "Largest D in the picture", 3, "highest"], ["away", "Mean distance of samples from there", 3, "away"],
 ];
 
+const IN_VIEW = ["iterations", "covered", "jsd", "floor"];
+
 /** Shares of the modes as bars, all numbers, and the words; `show` brings them up to date. */
 export function report(p, { learned, optimal }) {
-  const numbers = Object.fromEntries(
-    [...COUNTS, ...MEASURED].map(([name, label, digits]) => [name, p.number(name, label, { digits })]),
-  );
-  p.numbers.after(h("p", { class: "ganlib-help" },
+  const folded = p.more("More numbers", p.root);
+  p.words.before(folded);
+  const rest = h("dl", { class: "ganlib-numbers" });
+  const numbers = Object.fromEntries([...COUNTS, ...MEASURED].map(([name, label, digits]) => (
+    [name, p.number(name, label, { digits, parent: IN_VIEW.includes(name) ? p.numbers : rest })])));
+  const holder = h("div", { class: "ganlib-shares" });
+  folded.append(rest, holder, h("p", { class: "ganlib-help" },
     `Numbers come from ${SAMPLES} samples that the seed fixes (mean D, V, |D \u2212 D*| from the first ${SEEN}; loss `
     + `and gradient, each sample's own, from the first ${SHOWN}). JSD: shares of as many stored data points and `
     + `samples in ${COARSE} \u00d7 ${COARSE} cells and outside. It is 0 when these agree; two sets of data differ by `
     + "the floor. A mode is covered when a quarter of its fair share of the samples lies within 3 std of it."));
-  const holder = h("div", { class: "ganlib-shares" });
-  p.controls.after(holder);
   const bars = plot(holder, {
     name: "shares", width: 420, height: 120, label: "", x: { range: [0.5, 8.5], label: "mode" },
     y: { range: [0, 0.3], label: "share" },

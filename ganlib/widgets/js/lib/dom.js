@@ -26,6 +26,21 @@ export function s(tag, attributes = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
 
+/** A text in which p_g and p_data are written as in formulas: nodes of HTML, or with `make` set to `s` of SVG. */
+export function typeset(text, make = h) {
+  return text.split(/\b(p_(?:data|g))\b/).filter(Boolean).flatMap((part) => {
+    const [letter, index] = part.split("_");
+    if (letter !== "p" || !index) return [part];
+    if (make === h) return [letter, h("sub", {}, index)];
+    return [letter, s("tspan", { class: "ganlib-index", dy: 3 }, index), s("tspan", { dy: -3 }, "\u200b")];
+  });
+}
+
+/** The same as it is said: in names that are read out and never seen. */
+export function spoken(text) {
+  return text.replace(/\bp_(data|g)\b/g, "p $1");
+}
+
 /** Set an attribute only where it changes: the browser then has nothing to lay out again. */
 export function put(node, name, value) {
   if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);

@@ -1,4 +1,4 @@
-import { h, put } from "./dom.js";
+import { h, put, spoken } from "./dom.js";
 
 /**
  * A point of a figure to drag, in both directions: by pointer, by touch, or by arrow keys (Shift: ten times as far). It
@@ -8,7 +8,7 @@ import { h, put } from "./dom.js";
 export function handle(fig, { name, label, limits: [low, high], step = 0.05, onMove, onEnd = () => {} }) {
   const [, , width, height] = fig.root.getAttribute("viewBox").split(" ").map(Number);
   const node = h("div", {
-    class: "ganlib-handle", role: "slider", tabindex: 0, "aria-label": label, "data-name": name,
+    class: "ganlib-handle", role: "slider", tabindex: 0, "aria-label": spoken(label), "data-name": name,
     "aria-valuemin": low, "aria-valuemax": high,
   });
   const stage = h("div", { class: "ganlib-stage" });
@@ -56,7 +56,7 @@ export function handle(fig, { name, label, limits: [low, high], step = 0.05, onM
       node.style.left = `${(100 * fig.toX(x)) / width}%`;
       node.style.top = `${(100 * fig.toY(y)) / height}%`;
       put(node, "aria-valuenow", x);
-      put(node, "aria-valuetext", text);
+      put(node, "aria-valuetext", spoken(text));
     },
   };
 }

@@ -1,4 +1,4 @@
-import { freshId, h } from "./dom.js";
+import { freshId, h, typeset } from "./dom.js";
 import { shown } from "./numbers.js";
 
 /**
@@ -18,7 +18,7 @@ export function panel(el, { name, title, help }) {
     "section",
     { class: "ganlib-widget", "data-widget": name, "aria-labelledby": heading },
     h("p", { class: "ganlib-title", id: heading }, title),
-    help ? h("p", { class: "ganlib-help" }, help) : null,
+    help ? h("p", { class: "ganlib-help" }, ...typeset(help)) : null,
     parts.figures,
     parts.controls,
     parts.numbers,
@@ -26,6 +26,7 @@ export function panel(el, { name, title, help }) {
   );
   el.append(root);
   let pending = 0;
+  let said = "";
 
   return {
     root,
@@ -33,22 +34,29 @@ export function panel(el, { name, title, help }) {
     /** Say in words what the figures show; set often, spoken at most once a second. */
     say(text, quiet = false) {
       clearTimeout(pending);
-      if (parts.words.textContent === text) return;
+      if (said === text) return;
       parts.words.setAttribute("aria-live", quiet ? "off" : "polite");
       pending = setTimeout(() => {
-        parts.words.textContent = text;
+        said = text;
+        parts.words.replaceChildren(...typeset(text));
       }, parts.words.textContent && !quiet ? 250 : 0);
     },
     /** A group of controls under a common label. */
     group(label, parent = parts.controls) {
-      const group = h("fieldset", { class: "ganlib-group" }, h("legend", {}, label));
+      const group = h("fieldset", { class: "ganlib-group" }, h("legend", {}, ...typeset(label)));
       parent.append(group);
       return group;
+    },
+    /** What stays folded until a reader opens it. */
+    more(label, parent = parts.controls) {
+      const box = h("details", { class: "ganlib-more" }, h("summary", {}, label));
+      parent.append(box);
+      return box;
     },
     /** A number the widget computes: set(value). Its full precision is in data-value. */
     number(name, label, { digits = 3, unit = "", parent = parts.numbers } = {}) {
       const output = h("dd", { "data-name": name });
-      parent.append(h("div", { class: "ganlib-number" }, h("dt", {}, label), output));
+      parent.append(h("div", { class: "ganlib-number" }, h("dt", {}, ...typeset(label)), output));
       return {
         set(value, note = "") {
           if (output.dataset.value === String(value) && output.dataset.note === note) return;
@@ -90,7 +98,7 @@ export function slider(
     onInput(current);
   });
   show();
-  parent.append(h("div", { class: "ganlib-slider" }, h("label", { for: id }, label), input, output));
+  parent.append(h("div", { class: "ganlib-slider" }, h("label", { for: id }, ...typeset(label)), input, output));
   return {
     input,
     get value() {
@@ -114,7 +122,7 @@ export function choice(parent, { name, label, options, value, onInput = () => {}
     ...options.map(([each, text]) => h("option", { value: each, selected: each === value }, text)),
   );
   input.addEventListener("change", () => onInput(input.value));
-  parent.append(h("div", { class: "ganlib-choice" }, h("label", { for: id }, label), input));
+  parent.append(h("div", { class: "ganlib-choice" }, h("label", { for: id }, ...typeset(label)), input));
   return {
     input,
     get value() {

@@ -1,4 +1,4 @@
-import { freshId, put, s } from "./dom.js";
+import { freshId, h, put, s, spoken, typeset } from "./dom.js";
 import { shown, ticks } from "./numbers.js";
 
 const SPACE = { left: 44, right: 12, top: 12, bottom: 34 };
@@ -38,10 +38,10 @@ export function plot(parent, { name, width = 420, height = 260, left = SPACE.lef
         s("path", { d: `M${left} ${toY(value)}h-4` }),
         s("text", { x: left - 7, y: toY(value) + 4, "text-anchor": "end" }, text),
       ])),
-      s("text", { x: (left + right) / 2, y: height - 3, "text-anchor": "middle" }, x.label ?? ""),
+      s("text", { x: (left + right) / 2, y: height - 3, "text-anchor": "middle" }, ...typeset(x.label ?? "", s)),
       s("text", {
         transform: `translate(11 ${(SPACE.top + bottom) / 2}) rotate(-90)`, "text-anchor": "middle",
-      }, y.label ?? ""),
+      }, ...typeset(y.label ?? "", s)),
     );
   }
   drawAxes();
@@ -68,7 +68,7 @@ export function plot(parent, { name, width = 420, height = 260, left = SPACE.lef
       drawAxes();
     },
     /** The text alternative of the figure. */
-    describe: (text) => put(root, "aria-label", text),
+    describe: (text) => put(root, "aria-label", spoken(text)),
     /** A curve: set(xs, ys); values that are not finite break it. `fill` closes it down to y = 0. */
     curve(style, { fill = false } = {}) {
       const path = s("path", { class: `ganlib-curve ${style}${fill ? " filled" : ""}` });
@@ -132,7 +132,7 @@ export function key(parent, entries) {
     item.append(
       s("svg", { viewBox: "0 0 28 10", width: 28, height: 10, "aria-hidden": "true" },
         s("path", { class: `ganlib-curve ${style}`, d: "M1 5H27" })),
-      text,
+      h("span", {}, ...typeset(text)),
     );
     list.append(item);
   }
