@@ -1,7 +1,7 @@
 """Reading times, computed from the pages: {reading-time}`fifteen-minutes` or {reading-time}`The walk`.
 
 A page's name, or the caption of a part of _toc.yml, which stands for all pages of that part. Counted is what a reader
-passes through: running text at 180 words a minute, and a quarter of a minute for each figure, displayed formula and
+passes through: running text at 130 words a minute, and half a minute for each figure, displayed formula, widget and
 piece of code that is open. Tables, solutions and what is folded are not counted.
 """
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
-WORDS_A_MINUTE = 180
-MINUTES_A_THING = 0.25
+WORDS_A_MINUTE = 130  # as one reads mathematics
+MINUTES_A_THING = 0.5
 WORD = re.compile(r"[^\W_][\w'’-]*")
 FOLDED = {"dropdown", "toggle", "solution", "solution-node", "sd-dropdown"}
 
@@ -48,7 +48,8 @@ def measure(document: nodes.document) -> tuple[int, int]:
             words += len(WORD.findall(node.astext()))
         elif isinstance(node, nodes.container) and node.get("nb_element") == "cell_code":
             open_code = not {"hide-input", "remove-input"} & set(node.get("cell_metadata", {}).get("tags", []))
-            things += open_code + bool(next(node.findall(nodes.image), None))
+            widget = any("widget-view" in str(part.get("mime_type", "")) for part in node.findall(nodes.Element))
+            things += open_code + (widget or next(node.findall(nodes.image), None) is not None)
             for caption in node.findall(nodes.caption):
                 walk(caption)
         elif isinstance(node, nodes.math_block | nodes.literal_block):

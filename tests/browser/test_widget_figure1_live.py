@@ -34,6 +34,7 @@ NUMBERS = ("value", "cost", "jsd", "distance", "d-real", "d-fake", "mean", "std"
 def show(page: Page, folder: Any, **settings: Any) -> None:
     page.goto(write_page(folder, Figure1Live(**settings)).as_uri())
     page.wait_for_selector("[data-ganlib-widgets]", state="attached")
+    page.locator(".ganlib-more > summary").click()
 
 
 def number(page: Page, name: str) -> float:

@@ -94,7 +94,9 @@ function render({ model, el }) {
     session.leave();
     draw();
   };
-  const algorithm = p.group("Algorithm 1");
+  const more = h("div", { class: "ganlib-controls" });
+  p.more("More controls").append(more);
+  const algorithm = p.group("Algorithm 1", more);
   setting("k", (onInput) => slider(algorithm, {
     name: "k", label: "k, D steps per iteration", min: 1, max: 10, step: 1, digits: 0, value: model.get("k"), onInput,
   }), leave);
@@ -110,7 +112,7 @@ function render({ model, el }) {
       name, label, min: 1e-4, max: 1e-1, step: 0.05, digits: 4, log: true, value: model.get(name), onInput,
     }), leave);
   }
-  const start = p.group("Data and start");
+  const start = p.group("Data and start", more);
   setting("data", (onInput) => choice(start, {
     name: "data", label: "Data, p_data", value: model.get("data"), onInput,
     options: Object.entries(LAWS).map(([name, { text }]) => [name, text]),
@@ -118,7 +120,7 @@ function render({ model, el }) {
   setting("seed", (onInput) => slider(start, {
     name: "seed", label: "Seed", min: 0, max: 99, step: 1, digits: 0, value: model.get("seed"), onInput,
   }), reset);
-  const view = p.group("View");
+  const view = p.group("View", more);
   setting("pace", (onInput) => choice(view, {
     name: "pace", label: "Pace of play", value: model.get("pace"), onInput,
     options: [["slow", "slow, one iteration a frame"], ["fast", "fast, as many as fit"]],
