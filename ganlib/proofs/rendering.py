@@ -12,26 +12,36 @@ from ganlib.proofs.notation import to_latex
 
 _SYMBOL = {"==": "=", "<=": r"\leq", "<": "<", ">=": r"\geq", ">": ">"}
 _ACRONYMS = {"jsd": "JSD", "kl": "KL"}
-_LINE = 36  # printed characters that fit on one line of a telephone
-_INDENT = 4  # what a line that goes on is moved in by, the relation before it included
-_SHORT = 14  # a left side so short that a line of its own would gain nothing
+_LINE = 17.5  # the width of a telephone, in ems
+_INDENT = 2.0  # what a line that goes on is moved in by, the relation before it included
+_SHORT = 6.5  # a left side so short that a line of its own would gain nothing
+# Widths in ems of what formulas are made of, each sign with the space around it; anything else is a letter.
+_NAMES = {r"\log": "L", r"\lim": "L", r"\int": "S", r"\leq": "=", r"\geq": "=", r"\neq": "=", r"\to": "="}
+_WIDTHS = {"L": 1.6, "S": 1.1, "=": 1.35, "<": 1.35, ">": 1.35, "+": 1.2, "-": 1.2, "B": 0.7, "i": 0.38}
+_WIDTHS |= dict.fromkeys("()[]|,!", 0.38) | {"Q": 1.0, "&": 0.0}
+_LETTER = 0.52
 
 
-def _width(latex: str) -> int:
-    """Roughly how many characters wide `latex` is on the page; a fraction is as wide as its longer half."""
-    latex = re.sub(r"\\(left|right|[Bb]igg?[lr]?|quad|[,;|])", "", latex)
-    latex = re.sub(r"\\(mathrm|operatorname|mathbb)\{(\w+)\}", r"\2", latex)
-    latex = re.sub(r"\\(theta|partial|nabla|int|to|sim)(?![a-z])", "o", latex)
-    while (shorter := re.sub(r"[_^]\{([^{}]*)\}", lambda script: "i" * ((len(script[1]) + 1) // 2), latex)) != latex:
+def _width(latex: str) -> float:
+    """Roughly how many ems wide `latex` is on the page; a fraction is as wide as its longer half."""
+    latex = re.sub(r"\\left[(\[]|\\right[)\]]|\\biggl\(|\\biggr\)", "B", latex)
+    latex = re.sub(r"\\(?:[Bb]ig|[,;])", "", latex).replace(r"\|", "!").replace(r"\qquad", "QQ").replace(r"\quad", "Q")
+    latex = re.sub(r"\\(?:mathrm|operatorname|mathbb)\{(\w+)\}", r"\1", latex)
+    latex = re.sub(r"\\[a-z]+", lambda name: name[0] if name[0] == r"\frac" else _NAMES.get(name[0], "o"), latex)
+    latex = re.sub(r"\s", "", latex)
+    while (shorter := re.sub(r"[_^]\{([^{}]*)\}|[_^](\w)", _script, latex)) != latex:
         latex = shorter
-    latex = re.sub(r"[_^]\w", "i", latex)
     while (shorter := re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", _longer_half, latex)) != latex:
         latex = shorter
-    return len(re.sub(r"[{}\s]", "", re.sub(r"\\[a-zA-Z]+", "log", latex)))
+    return sum(_WIDTHS.get(character, _LETTER) for character in re.sub(r"[{}]", "", latex))
+
+
+def _script(match: re.Match[str]) -> str:
+    return "i" * len((match[1] or match[2]).replace("B", ""))
 
 
 def _longer_half(match: re.Match[str]) -> str:
-    return max(match.groups(), key=len)
+    return max(match.groups(), key=_width)
 
 
 def _terms(latex: str) -> list[str]:
@@ -48,7 +58,7 @@ def _terms(latex: str) -> list[str]:
     return terms
 
 
-def _filled(terms: list[str], room: int) -> list[str]:
+def _filled(terms: list[str], room: float) -> list[str]:
     """The terms on lines, as many on each as have room."""
     lines = terms[:1]
     for term in terms[1:]:
@@ -59,7 +69,7 @@ def _filled(terms: list[str], room: int) -> list[str]:
     return lines
 
 
-def _lines(expr: Any, room: int = _LINE) -> list[str]:
+def _lines(expr: Any, room: float = _LINE) -> list[str]:
     """The LaTeX of `expr`; what is wider than `room` is broken before a plus or minus, if need be under an integral."""
     lines = []
     for line in _filled(_terms(to_latex(expr)), room):
@@ -80,11 +90,11 @@ def claim_to_latex(step: Any) -> str:
     if relation not in _SYMBOL:
         return to_latex(step.claim)
     symbol, left, right = _SYMBOL[relation], to_latex(step.claim.lhs), to_latex(step.claim.rhs)
-    taken = _width(left)
-    if taken + _width(right) <= _LINE:
-        return f"{left} {symbol} {right}"
+    whole, taken = f"{left} {symbol} {right}", _width(f"{left} {symbol}")
+    if _width(whole) <= _LINE:
+        return whole
     first, *rest = _lines(step.claim.rhs, _LINE - taken)
-    if taken <= _SHORT and all(_width(line) <= _LINE - taken for line in (first, *rest)):
+    if taken <= _SHORT and all(_width(rf"\quad {line}") <= _LINE - taken for line in (first, *rest)):
         rows = [f"{left} & {symbol} {first}", *(rf"& \quad {line}" for line in rest)]
     else:
         above, *more = _lines(step.claim.lhs)
