@@ -34,6 +34,7 @@ from ganlib.proofs.frozen import frozen_discriminator
 from ganlib.proofs.kernel import Proof, Report, Step
 from ganlib.proofs.lemma import lemma
 from ganlib.proofs.optimum import global_optimum
+from ganlib.proofs.rendering import folded
 from ganlib.proofs.value import proposition_1
 
 ALL: dict[str, Callable[[], Proof]] = {
@@ -46,6 +47,7 @@ __all__ = [
     "ProofError",
     "Report",
     "Step",
+    "folded",
     "frozen_discriminator",
     "global_optimum",
     "jsd_bounds",

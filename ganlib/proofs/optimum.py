@@ -188,8 +188,9 @@ def global_optimum() -> Proof:
         "global_optimum",
         "Theorem 1: the global optimum",
         "For every generator,\n\n$$\n"
-        "C(G) = \\max_D V(G, D) = -\\log 4 + 2 \\operatorname{JSD}(p_{\\mathrm{data}} \\,\\|\\, p_g) \\geq -\\log "
-        "4,\n$$\n\n"
+        "\\begin{aligned}\nC(G) & = \\max_D V(G, D) \\\\\n"
+        "& = -\\log 4 + 2 \\operatorname{JSD}(p_{\\mathrm{data}} \\,\\|\\, p_g) \\\\\n& \\geq -\\log 4,\n"
+        "\\end{aligned}\n$$\n\n"
         "with equality if and only if $p_g = p_{\\mathrm{data}}$ almost everywhere. Integrals run over the whole space "
         "of $x$; for discrete $x$ read them as sums.",
         (*chain, *gibbs_steps(), *optimum),

@@ -18,8 +18,11 @@ from scipy.special import rel_entr
 from sympy import Integral, lambdify, srepr
 from sympy.abc import k
 
-from ganlib.proofs import ALL, frozen_discriminator, global_optimum, lemma
+from ganlib.proofs import ALL, ProofError, folded, frozen_discriminator, global_optimum, lemma
 from ganlib.proofs import notation as n
+from ganlib.proofs.rendering import _LINE as LINE
+from ganlib.proofs.rendering import _width as width
+from ganlib.proofs.rendering import claim_to_latex
 from ganlib.tests.test_proofs_worlds import PROOFS, argmax, gaussian_world, value
 
 
@@ -104,6 +107,7 @@ def test_markdown_shows_every_step_as_latex(name: str) -> None:
     page = proof._repr_markdown_()
     math = re.findall(r"\$\$\n(.*?)\n\$\$", page, re.DOTALL)
     flat = re.sub(r"\\begin\{aligned\}|\\end\{aligned\}|\\\\\n|&|\\q?quad|\s", "", page)
+    flat = flat.replace(r"\biggl", r"\left").replace(r"\biggr", r"\right")
     for number, step in enumerate(proof.steps, 1):
         assert f"**{number}. " in page
         assert step.text in page
@@ -118,6 +122,36 @@ def test_markdown_shows_every_step_as_latex(name: str) -> None:
         assert len(re.findall(r"\\left\b", formula)) == len(re.findall(r"\\right\b", formula))
     python = r"p_data|p_theta|Integral\(|Derivative\(|Eq\(|log\{|\w\*\*\w|<=|==|\boo\b|None|True|object at"
     assert not re.search(python + r"|\{\\left\(x \\right", page)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_line_of_a_proof_is_wider_than_a_telephone(name: str) -> None:
+    for step in PROOFS[name].steps:
+        for row in re.sub(r"\\(begin|end)\{aligned\}", "", claim_to_latex(step)).split("\\\\\n"):
+            assert width(row) <= LINE + 2.5, (step.name, row)  # a little more scrolls
+
+
+def test_what_is_broken_inside_a_bracket_keeps_its_brackets() -> None:
+    step = PROOFS["proposition_1"].step("one-integral")
+    assert claim_to_latex(step).splitlines()[1:-1] == [
+        r"V(G, D) & = \int \biggl(p_{\mathrm{data}}(x) \log D(x) \\",
+        r"& \quad \quad + p_g(x) \log(1 - D(x))\biggr) \, dx",
+    ]
+
+
+def test_a_proof_folds_behind_one_line_and_a_false_one_is_not_shown() -> None:
+    proof = PROOFS["global_optimum"]
+    shown = folded(proof)
+    page = shown._repr_markdown_()
+    assert page.startswith('<details class="folded">\n<summary>Theorem 1: the global optimum. All 21 steps, each')
+    assert page.endswith("\n</details>\n")
+    assert proof._repr_markdown_() in page
+    assert proof._repr_markdown_() in str(shown)
+    assert "small examples" in page
+    claim = proof.step("half-the-sum").claim
+    one_jsd = proof.with_step("half-the-sum", claim=claim.subs(2, 1))
+    with pytest.raises(ProofError, match="half-the-sum"):
+        folded(one_jsd)
 
 
 # ---------------------------------------------------------------- numbers from elsewhere
