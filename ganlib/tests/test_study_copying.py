@@ -50,6 +50,29 @@ def test_unequal_numbers_and_a_single_block_are_refused():
         copying.nearer_by_block(training, 26, training, training)
 
 
+def test_every_set_has_as_many_of_each_class_the_first_of_them():
+    images = torch.arange(8.0)[:, None]
+    sets = [(images, torch.tensor([1, 0, 1, 1, 0, 0, 1, 0])), (-images, torch.tensor([0, 0, 0, 0, 0, 1, 0, 1]))]
+    first, second = (each.flatten().tolist() for each in copying.class_matched(sets))
+    assert first == [1, 4, 5, 7, 0, 2]
+    assert second == [0, -1, -2, -3, -5, -7]
+
+
+def test_shares_are_over_the_sets_of_training_images_and_the_excess_over_new_images():
+    training, held_out, new = [normal(500, i) for i in range(3)], normal(500, 3), normal(800, 4)
+    shares = copying.shares_nearer(new, training, held_out)
+    far = nearest(new, held_out)[1]
+    expected = torch.stack([(nearest(new, each)[1] < far).double() for each in training]).mean(0)
+    torch.testing.assert_close(shares, expected)
+    assert (copying.shares_nearer(new, [held_out], held_out) == 0.5).all()  # ties
+    copies = torch.cat([normal(600, 5), training[0][:200]])  # a quarter, and of one set in three
+    found = copying.excess(copying.shares_nearer(copies, training, held_out), shares)
+    assert found["value"] == pytest.approx(0.25 * 0.5 / 3, abs=3 * found["plus_minus"])
+    assert found["n"] == 800
+    both = [x.std().item() ** 2 / 800 for x in (copying.shares_nearer(copies, training, held_out), shares)]
+    assert found["plus_minus"] == pytest.approx(sum(both) ** 0.5)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("weights")
@@ -74,6 +97,13 @@ def test_the_whole_of_it_on_few_digits(folder):
         nearer = nearest(first, train[:400])[1] < nearest(first, test[:400])[1]
         assert share["blocks"][0] == pytest.approx(nearer.double().mean().item())
         assert share["n"] == blocks
+    assert found["lean"]["sets of training images"] == 10
+    assert found["lean"]["images a set"] <= 400
+    for name in ("test images", "validation images"):
+        assert abs(found["lean"]["share of new images"][name] - 0.5) < 0.1
+        lean = found["sets"]["some-seed0"]["lean"][name]
+        assert lean["n"] == 100
+        assert abs(lean["value"]) < 0.5
     for share in found["new images"].values():
         assert abs(share["value"] - 0.5) < 0.1
     sha256 = hashlib.sha256((folder / "some-seed0.safetensors").read_bytes()).hexdigest()

@@ -1,11 +1,15 @@
 """Do samples come nearer to training images than new images do? Block by block, for generators and new images alike.
 
 A generator that copies is nearer to its training images than to as many held-out ones. Nearer than what? Parts of one
-data set differ by more than the chance of drawing them, so one block of new images is no control; many are.
+data set differ by more than the chance of drawing them, so one block of new images is no control; many are. One set of
+reference images is no control either: training images stand against test images and against validation images, all of
+them, with as many images of each class in every set.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,6 @@ import torch
 from torch import Tensor
 
 from ganlib import data
-from ganlib.lab.studies import measures
 from ganlib.lab.studies.common import (
     Outcome,
     Say,
@@ -33,6 +36,12 @@ PROTOCOL = (
     "the share of a block's images that are nearer, in pixels, to one of the first training images than to any of as "
     "many test images, ties counted half; means and standard deviations are over blocks. Of the new images none was "
     "compared with itself"
+)
+LEAN = (
+    "the share of images that are nearer, in pixels, to one set of training images than to a set of held-out "
+    "images, the mean over all sets of training images, ties counted half; every set is the first images of each "
+    "class, as many of a class in all of them. The excess is over the same share of images that are neither: "
+    "validation images where test images are held out, and the other way round"
 )
 
 
@@ -102,8 +111,75 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
         return found
 
     new = {OTHERS: look(OTHERS, others), VALIDATION: look(VALIDATION, valid.floats())}
-    sets = {each.name: {"what": each.what, "nearer_to_training": look(each.name, each.draws[0])} for each in drawing}
-    return Outcome({"protocol": PROTOCOL, "new images": new, "sets": sets}, splits, inputs=inputs)
+    places = [(train, slice(start, start + at)) for start in range(0, len(train) - at + 1, at)]
+    places += [(valid, slice(at)), (test, slice(at))]
+    *parts, of_valid, of_test = class_matched([(split.floats(i), split.labels[i]) for split, i in places])
+    held = {"test images": (of_test, valid), "validation images": (of_valid, test)}
+    controls = {name: shares_nearer(other.floats(), parts, out) for name, (out, other) in held.items()}
+    sets: dict[str, Any] = {}
+    for each in drawing:
+        lean: dict[str, Any] = {}
+        sets[each.name] = {"what": each.what, "nearer_to_training": look(each.name, each.draws[0]), "lean": lean}
+        for name, (out, _) in held.items():
+            lean[name] = excess(shares_nearer(each.draws[0], parts, out), controls[name])
+            say(f"{each.name}, against {name}: {lean[name]['value']:+.1%} +- {lean[name]['plus_minus']:.1%}")
+    leaning = {
+        "protocol": LEAN,
+        "sets of training images": len(parts),
+        "images a set": len(of_test),
+        "share of new images": {name: shares.mean().item() for name, shares in controls.items()},
+    }
+    return Outcome({"protocol": PROTOCOL, "new images": new, "sets": sets, "lean": leaning}, splits, inputs=inputs)
+
+
+def class_matched(sets: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """The first images of each class in every set, as many of a class as the set with the fewest has.
+
+    Parameters
+    ----------
+    sets : of images (n, d) and their labels (n,), n of its own for each.
+
+    Returns
+    -------
+    list of Tensor
+        (m, d) each, the same m, with the same number of each class.
+    """
+    classes = max(int(labels.max()) for _, labels in sets) + 1
+    counts = torch.stack([labels.bincount(minlength=classes) for _, labels in sets]).min(0).values.tolist()
+    return [torch.cat([images[labels == c][:count] for c, count in enumerate(counts)]) for images, labels in sets]
+
+
+def shares_nearer(images: Tensor, training: Sequence[Tensor], held_out: Tensor) -> Tensor:
+    """Of each image, the share of the training sets of which one is nearer than all of the held-out set; ties half.
+
+    Parameters
+    ----------
+    images : (n, d); none of them is in a set.
+    training : (t, d) each.
+    held_out : (t, d).
+
+    Returns
+    -------
+    Tensor
+        (n,), float64.
+    """
+    far = _nearest_squared(images, held_out)
+    near = [_nearest_squared(images, each) for each in training]
+    return torch.stack([(each < far).double() + (each == far).double() / 2 for each in near]).mean(0)
+
+
+def _nearest_squared(images: Tensor, to: Tensor, batch: int = 2000) -> Tensor:
+    """Squared distance to the nearest, by products: 1e-5 of it off, which no comparison of new images sees."""
+    norms = to.square().sum(1)
+    return torch.cat([(norms - 2 * part @ to.T).min(1).values + part.square().sum(1) for part in images.split(batch)])
+
+
+def excess(shares: Tensor, of_new: Tensor) -> dict[str, Any]:
+    """Mean of (n,) shares less that of (k,) shares of new images, with the standard error of the difference."""
+    error = math.hypot(*(each.std().item() / math.sqrt(len(each)) for each in (shares, of_new)))
+    n_is = f"samples, against {len(of_new):,} new images"
+    value = (shares.mean() - of_new.mean()).item()
+    return figure(value, "share", len(shares), n_is, error, "standard error over samples and new images")
 
 
 def nearer_by_block(images: Tensor, block: int, training: Tensor, held_out: Tensor) -> dict[str, Any]:
@@ -130,10 +206,7 @@ def nearer_by_block(images: Tensor, block: int, training: Tensor, held_out: Tens
             f"{len(training)} training images, {len(held_out)} held out and {count} blocks; give equal numbers, and at "
             "least two blocks"
         )
-    shares = [
-        measures.neighbours(part, training, held_out, measures.PIXELS)["nearer_to_training"]["value"]
-        for part in images[: count * block].split(block)
-    ]
+    shares = [shares_nearer(part, [training], held_out).mean().item() for part in images[: count * block].split(block)]
     n_is = f"blocks of {block:,} images, against {len(training):,} images of each kind"
     spread = float(np.std(shares, ddof=1))
     found = figure(float(np.mean(shares)), "share", count, n_is, spread, "standard deviation over blocks")
