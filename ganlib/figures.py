@@ -226,7 +226,7 @@ def sigma_sweep(results: Mapping[str, ParzenResult]) -> Figure:
     limits.kind("results", results, Mapping, "of ParzenResults by name")
     for result in results.values():
         limits.kind("each of the results", result, ParzenResult)
-    figure, axis = plt.subplots(figsize=(6.4, 3.6))
+    figure, axis = plt.subplots(figsize=(5.2, 3.4))
     for name, result in results.items():
         (line,) = axis.plot(result.sigmas, result.sweep, label=name, marker=".")
         best = max(result.sweep)
