@@ -165,7 +165,7 @@ def samples_with_neighbours(samples: Tensor, neighbours: Tensor, columns: int = 
         If the numbers do not fit ``columns``, or as `image_grid`.
     """
     limits.check("columns", columns, most=limits.SEEDS)
-    as_tiles(samples, "samples")
+    width = as_tiles(samples, "samples").shape[2]
     as_tiles(neighbours, "neighbours")
     if len(samples) != columns * len(neighbours):
         raise ValueError(
@@ -173,9 +173,9 @@ def samples_with_neighbours(samples: Tensor, neighbours: Tensor, columns: int = 
             "one neighbour for each row"
         )
     rows = len(neighbours)
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(0.62 * (columns + 1.6), 0.62 * rows + 0.6), width_ratios=[columns, 1]
-    )
+    # In proportion to the pixels, so that each neighbour stands at the height of its row.
+    ratios = [columns * (width + 2) - 2, width]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(0.62 * (columns + 1.6), 0.62 * rows + 0.6), width_ratios=ratios)
     image_grid(samples, columns, title or "samples", left)
     image_grid(neighbours, 1, "nearest", right)
     for spine in right.spines.values():
@@ -226,7 +226,7 @@ def sigma_sweep(results: Mapping[str, ParzenResult]) -> Figure:
     limits.kind("results", results, Mapping, "of ParzenResults by name")
     for result in results.values():
         limits.kind("each of the results", result, ParzenResult)
-    figure, axis = plt.subplots(figsize=(6.4, 3.6))
+    figure, axis = plt.subplots(figsize=(5.2, 3.4))
     for name, result in results.items():
         (line,) = axis.plot(result.sigmas, result.sweep, label=name, marker=".")
         best = max(result.sweep)

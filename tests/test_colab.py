@@ -36,7 +36,8 @@ WIDGETS = {
     "global-optimum": {"OptimalDiscriminator"},
     "algorithm-1": {"Figure1Live", "Playground"},
     "convergence": {"DiracGan"},
-    "experiments": {"LatentExplorer", "ParzenExplorer"},
+    "experiments": {"LatentExplorer"},
+    "parzen": {"ParzenExplorer"},
 }
 VIEW = "application/vnd.jupyter.widget-view+json"
 # An object that a cell's last line shows by accident: its repr says nothing to a reader.

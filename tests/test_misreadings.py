@@ -293,7 +293,7 @@ def test_nce_fits_the_model_inside_the_discriminator() -> None:
 
 
 def test_memorising_discriminator_drives_value_to_zero() -> None:
-    """You may read: "A GAN cannot overfit." (experiments, sec-memorise)
+    """You may read: "A GAN cannot overfit." (studies, sec-memorising-d)
 
     Take the perfect generator: 100 real digits against 100 other real digits. In the limit V should be -log 4. A D that
     memorises drives V on these two sets to 0 and knows nothing about new digits.
@@ -331,7 +331,7 @@ def test_memorising_discriminator_drives_value_to_zero() -> None:
 
 def test_parzen_prefers_memorised_images_and_centroids() -> None:
     """You may read: "The Parzen score is the likelihood; a low score means bad pictures."
-    (experiments, sec-parzen-misleads)
+    (parzen, sec-parzen-misleads)
 
     With equal numbers of kernels, blurred k-means centroids beat real digits by far. The same real digits score more
     only because there are more of them. The pictures are perfect every time.

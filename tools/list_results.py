@@ -12,6 +12,7 @@ from pathlib import Path
 from ganlib.data.fetched import FOLDERS, LIST
 
 ROOT = Path(__file__).resolve().parents[1]
+PLACE = ROOT / "ganlib" / "data" / LIST
 
 
 def listing(root: Path) -> str:
@@ -26,4 +27,4 @@ def listing(root: Path) -> str:
 
 
 if __name__ == "__main__":
-    ROOT.joinpath("ganlib", LIST).write_text(listing(ROOT), encoding="utf-8")
+    PLACE.write_text(listing(ROOT), encoding="utf-8")

@@ -46,6 +46,9 @@ def test_image_grid_shows_every_image_where_it_should_be(shape):
 def test_samples_with_neighbours_sets_the_last_column_apart():
     figure = figures.samples_with_neighbours(torch.rand(12, 784), torch.rand(2, 784), columns=6)
     assert [axis.get_title() for axis in figure.axes] == ["samples", "nearest"]
+    figure.draw_without_rendering()
+    heights = [axis.get_window_extent().height for axis in figure.axes]
+    assert heights[0] == pytest.approx(heights[1], rel=0.02)  # each neighbour at the height of its row
     with pytest.raises(ValueError, match="12 samples"):
         figures.samples_with_neighbours(torch.rand(12, 784), torch.rand(3, 784), columns=6)
 

@@ -50,6 +50,42 @@ def test_unequal_numbers_and_a_single_block_are_refused():
         copying.nearer_by_block(training, 26, training, training)
 
 
+def test_every_set_has_as_many_of_each_class_the_first_of_them():
+    images = torch.arange(8.0)[:, None]
+    sets = [(images, torch.tensor([1, 0, 1, 1, 0, 0, 1, 0])), (-images, torch.tensor([0, 0, 0, 0, 0, 1, 0, 1]))]
+    first, second = (each.flatten().tolist() for each in copying.class_matched(sets))
+    assert first == [1, 4, 5, 7, 0, 2]
+    assert second == [0, -1, -2, -3, -5, -7]
+
+
+def to_sets(images, sets):
+    return torch.stack([nearest(images, each)[1] for each in sets])
+
+
+def test_shares_are_over_the_sets_of_training_images_and_the_excess_over_new_images():
+    sets = [normal(500, seed) for seed in range(5)]  # three of training images, validation and test images
+    new = {"test images": to_sets(normal(800, 5), sets), "validation images": to_sets(normal(800, 6), sets)}
+    copies = to_sets(torch.cat([normal(600, 7), sets[0][:200]]), sets)  # a quarter, and of one set in three
+    found = copying.lean(copies, new)
+    for name, place in (("test images", 4), ("validation images", 3)):
+        of_copies, of_new = (
+            torch.stack([each[i] < each[place] for i in range(3)]).double().mean(0) for each in (copies, new[name])
+        )
+        assert found[name]["value"] == pytest.approx((of_copies.mean() - of_new.mean()).item())
+        assert found[name]["value"] == pytest.approx(0.25 * 0.5 / 3, abs=3 * found[name]["plus_minus"])
+        assert found[name]["plus_minus"] == pytest.approx(((of_copies.var() + of_new.var()) / 800).sqrt().item())
+        assert found[name]["n"] == 800
+    assert copying.lean(new["validation images"], new)["validation images"]["value"] == 0
+    apart = copying.lean(to_sets(normal(800, 8), sets), new)["sets of real images"]
+    assert apart["n"] == 3
+    assert 0 < apart["value"] < 0.05 < found["sets of real images"]["value"]  # a set that was copied stands out
+
+
+def test_products_give_the_distances():
+    images, sets = normal(30, 0), [normal(50, 1), normal(60, 2)]
+    torch.testing.assert_close(copying._distances(images, sets), to_sets(images, sets).square(), rtol=1e-4, atol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("weights")
@@ -74,6 +110,13 @@ def test_the_whole_of_it_on_few_digits(folder):
         nearer = nearest(first, train[:400])[1] < nearest(first, test[:400])[1]
         assert share["blocks"][0] == pytest.approx(nearer.double().mean().item())
         assert share["n"] == blocks
+    assert found["lean"]["sets of training images"] == 10
+    assert found["lean"]["images a set"] <= 400
+    for name in ("test images", "validation images"):
+        assert abs(found["lean"]["share of new images"][name] - 0.5) < 0.1
+        lean = found["sets"]["some-seed0"]["lean"][name]
+        assert lean["n"] == 100
+        assert abs(lean["value"]) < 0.5
     for share in found["new images"].values():
         assert abs(share["value"] - 0.5) < 0.1
     sha256 = hashlib.sha256((folder / "some-seed0.safetensors").read_bytes()).hexdigest()
@@ -84,7 +127,7 @@ def test_the_whole_of_it_on_few_digits(folder):
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        ({"images": 3950}, "that takes 4050 images of the train split of .*, which has 4000"),
+        ({"images": 3950}, "that takes 7900 images of the train split of .*, which has 4000"),
         ({"images": 501}, "that takes 501 images of the test split"),
         ({"samples": 600, "block": 260}, "that takes 520 images of the valid split"),
         ({"samples": 99}, "samples is 99; a spread over blocks of 50 needs two"),
