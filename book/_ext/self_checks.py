@@ -149,7 +149,7 @@ class SelfCheck(SphinxDirective):
 
 
 FORM = """\
-<form class="self-check-form" hidden><label for="{name}-typed">Your answer, a number</label>
+<form class="self-check-form" hidden><label for="{name}-typed">Your number</label>
 <input id="{name}-typed" type="text" autocomplete="off" autocapitalize="off" spellcheck="false" \
 aria-describedby="{name}-status"/>
 <button type="submit">Check</button></form>

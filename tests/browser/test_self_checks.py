@@ -104,7 +104,7 @@ def test_a_comma_may_group_thousands(page: Page, checks: str) -> None:
 
 def test_by_mouse_and_on_request(page: Page, checks: str) -> None:
     page.goto(checks)
-    page.get_by_label("Your answer, a number").first.fill("-1.39")
+    page.get_by_label("Your number").first.fill("-1.39")
     page.get_by_role("button", name="Check").first.click()
     assert page.get_by_role("status").first.inner_text() == "Right."
     page.locator("#sc-plain summary").click()
