@@ -143,7 +143,7 @@ def test_averaged_weights_raise_the_score_and_lower_what_other_measures_see(
 def test_near_duplicates_of_digits_are_ones_and_generators_have_no_more_copies_than_new_images(
     eyes: dict[str, Any],
 ) -> None:
-    """(measuring, sec-birthday, sec-all-eyes; copies, sec-memorise-full)"""
+    """(measures, sec-birthday; measuring, sec-all-eyes; copies, sec-memorise-full)"""
     drawn = [name for name in eyes if name not in ("training images", "k-means centres")]
     for name in drawn:
         duplicates = eyes[name]["birthday"]["duplicates"]

@@ -1,4 +1,4 @@
-"""DCGAN (Radford, Metz & Chintala, 2015): the convolutional pair, its five guidelines marked where they are obeyed.
+"""DCGAN (Radford, Metz & Chintala, 2016): the convolutional pair, its five guidelines marked where they are obeyed.
 
 1. no pooling: strided convolutions in D, fractional-strided ones in G;
 2. batch normalisation in both, but not on G's output nor on D's input;
@@ -40,8 +40,9 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         start, widths = _plan(size, channels, width, latent_dim)
         self.latent_dim = latent_dim
-        # Guideline 3: z becomes the first feature maps by a transposed convolution of a 1 x 1 image.
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_dim, widths[0], start, 1, 0, bias=False)]
+        # Guideline 3: z becomes the first maps by a transposed convolution of a 1 x 1 image.
+        first = nn.ConvTranspose2d(latent_dim, widths[0], start, 1, 0, bias=False)
+        layers: list[nn.Module] = [first]
         for inputs, outputs in zip(widths, [*widths[1:], channels], strict=True):
             # Guidelines 2 and 4: batchnorm and ReLU after every layer but the last.
             layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)]
@@ -73,14 +74,17 @@ class DCGANDiscriminator(nn.Module):
         self.shape = channels, size, size
         widths = widths[::-1]
         layers: list[nn.Module] = []
-        for depth, (inputs, outputs) in enumerate(zip([channels, *widths[:-1]], widths, strict=True)):
+        pairs = zip([channels, *widths[:-1]], widths, strict=True)
+        for depth, (inputs, outputs) in enumerate(pairs):
             # Guideline 1: stride 2 halves the side; no pooling.
             layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False))
             if depth > 0:
                 layers.append(nn.BatchNorm2d(outputs))  # guideline 2, but not on D's input layer
             layers.append(nn.LeakyReLU(0.2, inplace=True))  # guideline 5
-        # Guideline 3: a convolution over the whole last map is the output unit; no hidden layer is fully connected.
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, start, 1, 0, bias=False))
+        # Guideline 3: a convolution over the whole last map is the output unit, and no hidden
+        # layer is fully connected.
+        last = nn.Conv2d(widths[-1], 1, start, 1, 0, bias=False)
+        self.layers = nn.Sequential(*layers, last)
         _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -224,22 +224,60 @@ def test_dcgan_maps_latents_to_images_to_logits(size, channels):
     assert discriminator(images).shape == (2,)
 
 
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+
+
+def obeyed(generator, discriminator):
+    """Which of DCGAN's five guidelines a pair obeys, judged by the modules that were built, not by their source."""
+    g, d = list(generator.layers), list(discriminator.layers)
+    g_after, d_after = (
+        [type(each) for x, each in zip(net, [*net[1:], None], strict=True) if isinstance(x, CONVOLUTIONS)]
+        for net in (g, d)
+    )
+    g_strides, d_strides = ([x.stride for x in net if isinstance(x, CONVOLUTIONS)] for net in (g, d))
+    activations = (nn.ReLU, nn.LeakyReLU, nn.Tanh)
+    allowed = (*CONVOLUTIONS, nn.BatchNorm2d, *activations, nn.Linear)
+    rules = {
+        1: all(isinstance(x, allowed) for x in g + d)  # no pooling, no upsampling
+        and set(g_strides[1:] + d_strides[:-1]) == {(2, 2)},
+        2: set(g_after[:-1]) == {nn.BatchNorm2d}
+        and g_after[-1] is nn.Tanh
+        and d_after[0] is nn.LeakyReLU
+        and set(d_after[1:-1]) == {nn.BatchNorm2d},
+        3: not any(isinstance(x, nn.Linear) for x in g + d),
+        4: isinstance(g[-1], nn.Tanh) and {type(x) for x in g[:-1] if isinstance(x, activations)} == {nn.ReLU},
+        5: {(type(x), x.negative_slope) for x in d if isinstance(x, activations)} == {(nn.LeakyReLU, 0.2)},
+    }
+    return {rule for rule, kept in rules.items() if kept}
+
+
 @pytest.mark.parametrize("size", [28, 64])
 def test_dcgan_obeys_the_five_guidelines(size):
-    generator, discriminator = list(DCGANGenerator(size).layers), list(DCGANDiscriminator(size).layers)
-    both = generator + discriminator
-    allowed = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU, nn.Tanh)
-    assert all(isinstance(layer, allowed) for layer in both)  # no pooling, no upsampling, no fully connected layer
-    assert [layer.stride for layer in generator if isinstance(layer, nn.ConvTranspose2d)][1:] == [(2, 2)] * (
-        2 if size == 28 else 4
-    )
-    assert isinstance(generator[-1], nn.Tanh)
-    assert isinstance(generator[-2], nn.ConvTranspose2d)  # no batchnorm on G's output
-    assert not isinstance(discriminator[1], nn.BatchNorm2d)  # nor on D's input layer
-    assert {type(layer) for layer in generator if isinstance(layer, nn.ReLU | nn.LeakyReLU)} == {nn.ReLU}
-    leaky = [layer for layer in discriminator if isinstance(layer, nn.ReLU | nn.LeakyReLU)]
-    assert {(type(layer), layer.negative_slope) for layer in leaky} == {(nn.LeakyReLU, 0.2)}
+    generator, discriminator = DCGANGenerator(size), DCGANDiscriminator(size)
+    assert obeyed(generator, discriminator) == {1, 2, 3, 4, 5}
+    doublings = 2 if size == 28 else 4
+    assert [x.stride for x in generator.layers if isinstance(x, nn.ConvTranspose2d)][1:] == [(2, 2)] * doublings
+    both = [*generator.layers, *discriminator.layers]
     assert all(layer.eps == 1e-5 for layer in both if isinstance(layer, nn.BatchNorm2d))
+
+
+@pytest.mark.parametrize(
+    ("rule", "player", "place", "layer"),
+    [
+        (1, "D", 1, nn.MaxPool2d(1)),
+        (2, "D", 1, nn.BatchNorm2d(64)),
+        (2, "G", -1, nn.BatchNorm2d(1)),
+        (3, "D", 2, nn.Linear(7, 7)),
+        (4, "G", 2, nn.LeakyReLU(0.2)),
+        (5, "D", 4, nn.LeakyReLU(0.1)),
+    ],
+)
+def test_a_pair_that_breaks_a_guideline_is_found(rule, player, place, layer):
+    """A check that cannot fail would be worth nothing."""
+    players = {"G": DCGANGenerator(), "D": DCGANDiscriminator()}
+    layers = players[player].layers
+    layers.insert(place % len(layers), layer)
+    assert rule not in obeyed(players["G"], players["D"])
 
 
 def test_dcgan_initialisation():

@@ -98,7 +98,7 @@ def test_each_training_is_the_published_one_but_for_what_it_is_called_after():
     decay = named.changed(f"{changes.ALTERNATING}, rate falls faster").lr_decay
     assert decay**-named.iterations == pytest.approx(named.rate_left)
     adam = named.changed(f"{changes.ALTERNATING}, Adam")
-    assert (adam.d_lr, adam.g_lr, adam.beta1) == (2e-4, 2e-4, 0.5)  # Radford et al., 2015
+    assert (adam.d_lr, adam.g_lr, adam.beta1) == (2e-4, 2e-4, 0.5)  # Radford et al., 2016
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class Settings:
     points : in ``iterations``, where a generator may be kept; they divide it.
     seeds : training seeds of each, from 0.
     rate_left : share of the learning rate left at the end of the training whose rate falls faster, in [1e-300, 1).
-    adam_lr, adam_beta1 : of both players, for the training by Adam (Radford et al., 2015).
+    adam_lr, adam_beta1 : of both players, for the training by Adam (Radford et al., 2016).
     samples : drawn from each generator, >= 4.
 
     Raises
