@@ -54,7 +54,8 @@ def pair_of_nets(seed: int = 0) -> tuple[nn.Module, nn.Module]:
 def game(generator: nn.Module, discriminator: nn.Module, d_lr: float = 0.05, g_lr: float = 0.05, **settings) -> Game:
     rules = {"d_optimiser": (discriminator, d_lr), "g_optimiser": (generator, g_lr)}
     players = {name: torch.optim.SGD(net.parameters(), lr) for name, (net, lr) in rules.items()}
-    return Game(generator, discriminator, settings.pop("data", toys.gaussian(4.0, 0.5)), Latent(2), **players, **settings)
+    source = settings.pop("data", toys.gaussian(4.0, 0.5))
+    return Game(generator, discriminator, source, Latent(2), **players, **settings)
 
 
 def flat(net: nn.Module) -> Tensor:
@@ -74,7 +75,7 @@ def test_the_game_is_zero_sum_with_the_minimax_loss_only() -> None:
 
 
 def test_fewer_mistakes_may_be_the_better_loss_for_g() -> None:
-    """ "Mistakes" are not counted: D is wrong about every sample of one G, about half of another's, whose loss is lower."""
+    """D is wrong about every sample of one G and about half of another's, and the loss of the second is lower."""
     always, half = torch.tensor([0.51, 0.51]), torch.tensor([0.999, 0.4])
     mistakes = [(d > 0.5).float().mean().item() for d in (always, half)]
     lost = [losses.minimax(torch.logit(d)).item() for d in (always, half)]
@@ -179,7 +180,7 @@ def test_other_models_and_other_rules_learn_by_the_same_loop(model: str, rule: s
     torch.manual_seed(0)
     generator, discriminator = MODELS[model](), nets.MLP((1, 32, 1))
     players = {
-        name: RULES[rule](net.parameters()) for name, net in (("d_optimiser", discriminator), ("g_optimiser", generator))
+        f"{name}_optimiser": RULES[rule](net.parameters()) for name, net in (("d", discriminator), ("g", generator))
     }
     start = sampling.sample(generator, Latent(2), 2000).mean().item()
     list(algorithm1(generator, discriminator, toys.gaussian(2.0), Latent(2), **players, iterations=600, m=64))
@@ -250,7 +251,8 @@ def test_the_partition_function_needs_every_state_and_their_number_doubles(visib
         setattr(machine, name, torch.randn(getattr(machine, name).shape, generator=rng, dtype=torch.float64))
     states = [torch.tensor(list(itertools.product((0.0, 1.0), repeat=n)), dtype=torch.float64) for n in (visible, 4)]
     v, h = states
-    all_of_it = ((v @ machine.weight) @ h.T + (v @ machine.visible_bias)[:, None] + h @ machine.hidden_bias).logsumexp((0, 1))
+    minus_energy = (v @ machine.weight) @ h.T + (v @ machine.visible_bias)[:, None] + h @ machine.hidden_bias
+    all_of_it = minus_energy.logsumexp((0, 1))
     terms = -machine.free_energy(v)
     assert len(terms) == 2**visible
     assert terms.logsumexp(0).item() == pytest.approx(all_of_it.item(), abs=1e-9)
@@ -259,7 +261,7 @@ def test_the_partition_function_needs_every_state_and_their_number_doubles(visib
 
 
 def test_nce_slows_down_once_a_few_variables_are_right() -> None:
-    """Seven independent variables: the more of them fit, the smaller the gradient of the next, as the noise stays fixed.
+    """Seven independent variables: the more of them fit, the smaller the gradient of the next, as the noise is fixed.
 
     Noise drawn from the model itself, as a generator's samples are, leaves the gradient as it was.
     """
@@ -408,7 +410,7 @@ def test_both_losses_of_g_rest_where_p_g_is_p_data_and_nowhere_else(loss: str) -
 
 
 def test_g_contracts_where_p_g_is_high_if_z_is_uniform() -> None:
-    """p_g(G(z)) = 1 / G'(z) for z uniform on (0, 1); with a normal z, G(z) = z has slope 1 where p_g is high and low."""
+    """p_g(G(z)) = 1 / G'(z) for uniform z; with a normal z, G(z) = z has slope 1 everywhere."""
     z = np.linspace(0.02, 0.98, 25)
     x, h = norm.ppf(z), 1e-5
     slope = (norm.ppf(z + h) - norm.ppf(z - h)) / (2 * h)
@@ -465,7 +467,7 @@ def test_u_is_convex_in_p_g_and_so_is_its_supremum() -> None:
 
 
 def test_the_derivative_at_the_best_d_is_a_subderivative_of_c() -> None:
-    """C(r) >= C(q) + g (r - q) for every r, with g the derivative of U in p_g at D* of q; with another D's it fails."""
+    """C(r) >= C(q) + g (r - q) for every r, with g the derivative of U in p_g at D* of q; with another D it fails."""
     rng = np.random.default_rng(0)
     broken = 0
     for p, q in pairs(100):
@@ -489,7 +491,7 @@ def test_a_perceptrons_images_have_no_density_if_z_is_shorter() -> None:
 
 
 def test_in_parameters_there_are_several_critical_points() -> None:
-    """Hidden units in another order are another point with the same p_g. And of two humps the wrong one can be larger."""
+    """Hidden units in another order are another point with the same p_g. Of two humps the wrong one can be larger."""
     torch.manual_seed(0)
     generator = nets.MLP((2, 8, 1), squeeze=False)
     other, order = copy.deepcopy(generator), torch.arange(8).flip(0)

@@ -1,8 +1,7 @@
 """The directive that draws the paper's claims, from a list in YAML, as the paper's own outline with their verdicts.
 
-The fields of a claim are explained at the head of ``book/claims.yml``. A list that is wrong stops the build, by the name
-of the claim. The page is whole without JavaScript; ``book/static/claims.js``, on this page only, lets a reader choose
-verdicts.
+The fields of a claim are explained at the head of ``book/claims.yml``. A list that is wrong stops the build and names
+the claim. The page is whole without JavaScript; ``book/static/claims.js``, on this page only, lets a reader choose.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ OPTIONAL = ("quote", "claim", "condition", "negated")
 LISTS = ("tests", "results")
 
 
-class listed_claim(nodes.container):
+class listed_claim(nodes.container):  # type: ignore[misc]
     """A claim on a page; it keeps its name and its label."""
 
 
@@ -132,18 +131,27 @@ class Claims(SphinxDirective):
         return items
 
     def drawn(self, claim: dict[str, Any]) -> nodes.Node:
-        """One claim: verdict and place, what is claimed, why it is judged so; folded, what it would take and the tests."""
+        """One claim: its verdict, what is claimed and why it is judged so; folded, what would refute it, and tests."""
         box = listed_claim(ids=[f"claim-{claim['id']}"], classes=["claim", slug(claim["verdict"])], claim=claim["id"])
         box["label"] = claim["section"]
         self.set_source_info(box)
         verdict = nodes.inline("", claim["verdict"].capitalize(), classes=["claim-verdict"])
         place = f" {claim['kind']}; {claim['where'][0].lower()}{claim['where'][1:]}"
-        box += nodes.paragraph("", "", verdict, nodes.inline(place, place, classes=["claim-where"]), classes=["claim-head"])
-        said = f"“{claim['quote']}”" if claim.get("quote") else ""
-        box += nodes.paragraph("", "", *self.inline(f"{said} {claim.get('claim', '')}".strip()), classes=["claim-said"])
+        where = nodes.inline(place, place, classes=["claim-where"])
+        box += nodes.paragraph("", "", verdict, where, classes=["claim-head"])
+        said = [f"“{claim['quote']}”"] if claim.get("quote") else []
+        said += [claim["claim"]] if claim.get("claim") else []
+        box += nodes.paragraph("", "", *self.inline(" ".join(said)), classes=["claim-said"])
         why = f"**If** {claim['condition']}. {claim['why']}" if claim.get("condition") else claim["why"]
-        link = addnodes.pending_xref("", nodes.inline("", claim["section"]), refdomain="std", reftype="ref",
-                                     reftarget=claim["section"], refdoc=self.env.docname, refexplicit=False)  # fmt: skip
+        link = addnodes.pending_xref(
+            "",
+            nodes.inline("", claim["section"]),
+            refdomain="std",
+            reftype="ref",
+            reftarget=claim["section"],
+            refdoc=self.env.docname,
+            refexplicit=False,
+        )
         box += nodes.paragraph("", "", *self.inline(why), nodes.Text(" See "), link, nodes.Text("."))
         rows = [("False if", [self.inline(claim["false_if"])])]
         rows += [
@@ -174,7 +182,7 @@ def slug(verdict: str) -> str:
 def unlinked(app: Sphinx, document: nodes.document) -> Iterator[tuple[nodes.Node, str]]:
     """The claims of a page whose section the book does not have."""
     for node in document.findall(listed_claim):
-        if node["label"] not in app.env.domains["std"].labels:  # type: ignore[attr-defined]
+        if node["label"] not in app.env.domains["std"].labels:
             yield node, f"claim {node['claim']}: no section of the book has the label {node['label']!r}"
 
 
