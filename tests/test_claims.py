@@ -50,6 +50,11 @@ def test_a_verdict_has_what_it_needs(identifier: str) -> None:
     assert len(tests) == len(set(tests))
     if claim["verdict"] in ("holds", "holds if"):
         assert tests, "a claim that holds has a test that fails without it"
+        # What was changed so that one of them failed: shown once, when the claim was entered.
+        shown = re.fullmatch(r".+, in `([\w/.]+)`: `(test_\w+)` fails\.", claim.get("negated", ""))
+        assert shown, "say what was changed, where, and which test failed"
+        assert (ROOT / shown[1]).is_file()
+        assert shown[2] in {test.partition("::")[2] for test in tests}
     if claim["verdict"] == "not reproduced":
         assert results, "what was tried is in a committed result"
     if claim["verdict"] in ("not run", "opinion"):

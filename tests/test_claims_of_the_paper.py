@@ -19,7 +19,7 @@ from scipy.stats import norm
 from torch import Tensor, nn
 
 from ganlib import data, losses, nets, sampling, theory, toys
-from ganlib.algorithm1 import Game, algorithm1, iteration
+from ganlib.algorithm1 import Game, algorithm1, iteration, simultaneous_iteration
 from ganlib.lab.models.rbm import RBM
 from ganlib.metrics import parzen
 from ganlib.sampling import Latent
@@ -122,6 +122,23 @@ def test_an_iteration_is_a_fixed_number_of_passes_and_a_sample_is_one() -> None:
         passes["G"] = 0
         sampling.sample(generator, Latent(2), 500)
         assert passes == {"G": 1, "D": 2 * k + 1}
+
+
+def test_simultaneous_updates_move_both_from_the_same_parameters() -> None:
+    """As the published code does: on one minibatch, and G against D as it was."""
+    generator, discriminator = pair_of_nets()
+    g, d = copy.deepcopy((generator, discriminator))
+    rng, latent, source, lr = torch.Generator().manual_seed(0), Latent(2), toys.gaussian(4.0, 0.5), 0.5
+    z, x = latent.minibatch(100, rng), source.minibatch(100, rng)
+    simultaneous_iteration(game(generator, discriminator, lr, lr), torch.Generator().manual_seed(0))
+    v = torch.log(d(x).sigmoid()).mean() + torch.log(1 - d(g(z)).sigmoid()).mean()
+    fooled = torch.log(d(g(z)).sigmoid()).mean()
+    for net, objective, moved in ((d, v, discriminator), (g, fooled, generator)):
+        slope = torch.cat(
+            [s.flatten() for s in torch.autograd.grad(objective, list(net.parameters()), retain_graph=True)]
+        )
+        assert slope.norm() > 0.05
+        torch.testing.assert_close(flat(moved) - flat(net), lr * slope, atol=1e-6, rtol=1e-4)
 
 
 def test_the_generators_step_sees_no_data() -> None:
