@@ -9,11 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import sympy
+import torch
 import yaml
 from bs4 import BeautifulSoup
+from scipy.optimize import brentq
+from scipy.stats import norm
 from sphinx_pages import build, extension
+
+from ganlib import dirac, losses, nets, sampling, theory
+from ganlib.algorithm1 import algorithm1
+from ganlib.lab import runs
+from ganlib.metrics.frechet import frechet_distance
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "book").glob("*.md"))
@@ -46,8 +55,85 @@ It is a *number*.
 ```
 """
 
+
+def derivative(function: Callable[[float], float], x: float, step: float = 1e-5) -> float:
+    return (function(x + step) - function(x - step)) / (2 * step)
+
+
+def slope(loss: Callable[[torch.Tensor], torch.Tensor], d: float) -> float:
+    """The derivative of a generator's loss in the logit of a fake that D gives the probability ``d``."""
+    logit = torch.tensor([math.log(d / (1 - d))], dtype=torch.float64, requires_grad=True)
+    loss(logit).backward()
+    return logit.grad.item()
+
+
+def iterations_of_an_epoch() -> float:
+    """10,000 by the examples that one iteration of the package draws, with k = 2 and m = 64."""
+    drawn = []
+
+    class Ones:
+        def minibatch(self, m: int, rng: torch.Generator) -> torch.Tensor:
+            drawn.append(m)
+            return torch.ones(m, 2)
+
+    G, D = nets.MLP((1, 4, 2)), nets.MLP((2, 4, 1))
+    optimisers = [torch.optim.SGD(net.parameters(), 0.1) for net in (D, G)]
+    steps = {"d_optimiser": optimisers[0], "g_optimiser": optimisers[1]}
+    list(algorithm1(G, D, Ones(), sampling.Latent(1), iterations=1, k=2, m=64, **steps))
+    return 10_000 / sum(drawn)
+
+
+def penalty_that_brings_the_dirac_gan_in() -> float:
+    """Where the larger eigenvalue of one simultaneous step of size .1, near the solution, is 1 in size."""
+
+    def excess(gamma: float) -> float:
+        steps = [
+            dirac.trajectory(1, lr=0.1, start=at, gamma=gamma, alternating=False)[-1] for at in ((1e-6, 0), (0, 1e-6))
+        ]
+        return max(abs(np.linalg.eigvals(np.array(steps).T / 1e-6))) - 1
+
+    return brentq(excess, 0, 0.5)
+
+
+def of_moments(mean: float, deviation: float) -> torch.Tensor:
+    """Samples in one dimension with exactly this mean and standard deviation, as the Fréchet distance counts them."""
+    samples = torch.randn(1000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return mean + deviation * (samples - samples.mean()) / samples.std()
+
+
+def at_a_point(p: float, q: float) -> float:
+    """p log D* + q log(1 - D*) for densities p and q at one point."""
+    return p * math.log(p / (p + q)) + q * math.log(q / (p + q))
+
+
 # Each answer once more, computed another way, from what the package or a closed form says.
-ORACLES: dict[str, Callable[[], float]] = {}
+ORACLES: dict[str, Callable[[], float]] = {
+    "sc-why-stretch": lambda: 1 / derivative(lambda z: 3 * z, 1 / 3),
+    "sc-why-square": lambda: 1 / derivative(lambda z: z**2, 1 / 2),
+    "sc-value-logit": lambda: slope(losses.minimax, 0.2),
+    "sc-value-logit-other": lambda: slope(losses.non_saturating, 0.2),
+    "sc-value-batch": lambda: brentq(lambda m: 0.1 * math.sqrt(100 / m) - 0.01, 100, 1e6),
+    "sc-dstar-at-a-point": lambda: theory.optimal_discriminator([1.0], [3.0])[0],
+    "sc-dstar-gaussians": lambda: brentq(lambda x: norm.pdf(x) - norm.pdf(x, 3), 0, 3),
+    "sc-jsd-coins": lambda: theory.jsd([1.0, 0.0], [0.5, 0.5]),
+    "sc-lower-bound": lambda: brentq(lambda jsd: -math.log(4) + 2 * jsd + 0.5, 0, math.log(2)),
+    "sc-epoch": iterations_of_an_epoch,
+    "sc-same-slope": lambda: slope(losses.non_saturating, 0.01) / slope(losses.minimax, 0.01),
+    "sc-gradient-c": lambda: derivative(lambda q: at_a_point(1, q), 3),
+    "sc-r1": penalty_that_brings_the_dirac_gan_in,
+    "sc-exp-iterations": lambda: runs.get("mnist-paper").iterations,
+    "sc-exp-tfd": lambda: 53 / np.hypot(50, 26),
+    "sc-parzen-unit": lambda: 784 * (norm.logpdf(0, scale=0.2) - norm.logpdf(0, scale=0.2 * 255)),
+    # Each of n training and n held-out images is as likely to be the nearest to a new sample; a copy's is its original.
+    "sc-copies-share": lambda: np.mean([i < 50 for i in range(100)] * 9 + [True] * 100),
+    "sc-copies-worth": lambda: 10_000 / (1 + 2 * sum(0.99**h for h in range(1, 10_000))),
+    "sc-measuring-frechet": lambda: frechet_distance(of_moments(0, 1), of_moments(3, 2)),
+    "sc-measuring-tv": lambda: sum(abs(p - q) for p, q in ((0.75, 0.25), (0.25, 0.75))) / 2,
+    "sc-dcgan-size": lambda: torch.nn.ConvTranspose1d(1, 1, 5, 2, 2)(torch.zeros(1, 1, 7)).shape[-1],
+    "sc-dcgan-mean": lambda: np.linalg.norm([1 / 3] * 3),
+    "sc-wca-fold": lambda: np.mean([1.5, -1.5]),
+    "sc-wca-conditional": lambda: theory.cost([1.0, 0.0], [0.5, 0.5]),
+}
 
 
 def of_the_book() -> dict[str, tuple[str, dict[str, str]]]:
