@@ -206,7 +206,7 @@ function render({ model, el }) {
     jobs: session.jobs.length,
   });
   draw();
-  if (model.get("autoplay")) auto = autoplay({ element: p.root, player });
+  if (model.get("autoplay")) auto = autoplay({ element: p.root, picture: figures[0], player });
   return () => {
     auto?.stop();
     player.stop();

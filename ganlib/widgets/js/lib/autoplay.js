@@ -1,10 +1,10 @@
 const TAKES = ["click", "input"]; // what a reader does with a control, by whatever means
 
 /**
- * Play by itself while the widget is in view, for at most `seconds`: until the reader uses a control of it, never with
+ * Play by itself while `picture` is in view, for at most `seconds`: until the reader uses a control of `element`, never with
  * prefers-reduced-motion, and only once. `player` is a `loop`. `own` says whether what plays was not asked for.
  */
-export function autoplay({ element, player, seconds = 60 }) {
+export function autoplay({ element, picture, player, seconds = 60 }) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   let own = false;
   let left = 1000 * seconds;
@@ -48,7 +48,7 @@ export function autoplay({ element, player, seconds = 60 }) {
   }
   for (const each of TAKES) element.addEventListener(each, yieldTo, true);
   calm.addEventListener("change", end);
-  watch.observe(element);
+  watch.observe(picture);
   return {
     get own() {
       return own;
