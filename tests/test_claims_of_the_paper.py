@@ -205,6 +205,20 @@ def test_other_models_and_other_rules_learn_by_the_same_loop(model: str, rule: s
     assert abs(sampling.sample(generator, Latent(2), 2000).mean().item() - 2) < 0.5
 
 
+def test_the_scale_of_noise_on_the_output_can_be_learned() -> None:
+    """G(z) = a z + b with normal z is a Gaussian whose deviation, a, is a parameter: from 1 to the data's, one half."""
+    torch.manual_seed(0)
+    generator, discriminator = Affine(), nets.MLP((1, 32, 1))
+    players = {
+        f"{name}_optimiser": torch.optim.Adam(net.parameters(), 5e-3, betas=(0.5, 0.999))
+        for name, net in (("d", discriminator), ("g", generator))
+    }
+    source, latent = toys.gaussian(2.0, 0.5), Latent(2, "normal")
+    list(algorithm1(generator, discriminator, source, latent, **players, iterations=1000, m=128))
+    assert abs(generator.a.item()) == pytest.approx(0.5, abs=0.2)
+    assert generator.b.item() == pytest.approx(2, abs=0.3)
+
+
 def test_only_what_has_a_derivative_can_be_trained() -> None:
     """Rounded outputs, and a rounded code between an encoder and a decoder: no gradient arrives."""
     generator, discriminator = pair_of_nets()
@@ -275,6 +289,131 @@ def test_the_partition_function_needs_every_state_and_their_number_doubles(visib
     assert terms.logsumexp(0).item() == pytest.approx(all_of_it.item(), abs=1e-9)
     for left_out in range(len(terms)):
         assert terms[torch.arange(len(terms)) != left_out].logsumexp(0) < all_of_it
+
+
+def test_a_boltzmann_machines_normaliser_may_be_approximated_with_ais() -> None:
+    """Annealed importance sampling, against the sum over all states."""
+    machine, rng = RBM(8, 4).double(), torch.Generator().manual_seed(0)
+    for name in ("weight", "visible_bias", "hidden_bias"):
+        setattr(machine, name, torch.randn(getattr(machine, name).shape, generator=rng, dtype=torch.float64))
+    states = torch.tensor(list(itertools.product((0.0, 1.0), repeat=8)), dtype=torch.float64)
+    exact = (-machine.free_energy(states)).logsumexp(0).item()
+    weight, visible, hidden = machine.weight, machine.visible_bias, machine.hidden_bias
+
+    def log_p(v: Tensor, beta: float) -> Tensor:
+        return beta * (v @ visible) + nn.functional.softplus(beta * (v @ weight + hidden)).sum(1)
+
+    betas = torch.linspace(0, 1, 201, dtype=torch.float64).tolist()
+    v = torch.rand(500, 8, generator=rng, dtype=torch.float64).round()  # beta = 0: every state is as likely
+    log_w = torch.full((500,), 12 * math.log(2), dtype=torch.float64)
+    for before, beta in itertools.pairwise(betas):
+        log_w += log_p(v, beta) - log_p(v, before)
+        h = torch.bernoulli((beta * (v @ weight + hidden)).sigmoid(), generator=rng)
+        v = torch.bernoulli((beta * (h @ weight.T + visible)).sigmoid(), generator=rng)
+    assert log_w.logsumexp(0).item() - math.log(500) == pytest.approx(exact, abs=0.1)
+
+
+def test_a_deep_belief_net_has_the_difficulties_of_both_kinds() -> None:
+    """By enumeration, with a machine of 4 and 3 units on top and 2 visible units below.
+
+    Undirected: every state of the top counts in its sum. Directed: given v, the units above depend on each other. And
+    p(v) up to a constant is a sum over all states of the layer above.
+    """
+    rng = np.random.default_rng(0)
+    top, down, bias = rng.normal(0, 2, (4, 3)), rng.normal(0, 2, (2, 4)), rng.normal(0, 1, 2)
+    h1 = np.array(list(itertools.product((0.0, 1.0), repeat=4)))
+    weight = np.prod(1 + np.exp(h1 @ top), axis=1)  # of each state of the layer, the units above it summed out
+    on = 1 / (1 + np.exp(-(h1 @ down.T + bias)))
+    v = np.array([1.0, 0.0])
+    of_v = weight * np.prod(np.where(v == 1, on, 1 - on), axis=1)
+    for terms in (weight, of_v):
+        for left_out in range(16):
+            assert np.delete(terms, left_out).sum() < terms.sum()
+    posterior = of_v / of_v.sum()
+    ones = posterior @ h1
+    apart = np.prod(np.where(h1 == 1, ones, 1 - ones), axis=1)  # were the units independent given v
+    assert np.abs(posterior - apart).sum() / 2 > 0.05
+
+
+def test_score_matching_needs_the_density_up_to_its_constant() -> None:
+    """The constant makes no difference; a factor that is left out does."""
+    x = torch.randn(20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) / 2
+
+    def objective(log_p: Callable[[Tensor], Tensor]) -> Tensor:
+        at = x.clone().requires_grad_()
+        (score,) = torch.autograd.grad(log_p(at).sum(), at, create_graph=True)
+        (slope,) = torch.autograd.grad(score.sum(), at, create_graph=True)
+        return (score**2 / 2 + slope).mean()
+
+    def best(known: Callable[[Tensor], Tensor]) -> float:
+        precisions = torch.arange(1.0, 8.0, 0.1, dtype=torch.float64)
+        found = [objective(lambda u, t=t: known(u) - t * u**2 / 2).item() for t in precisions]
+        return precisions[int(np.argmin(found))].item()
+
+    assert best(lambda u: 0 * u) == pytest.approx(4, abs=0.15)
+    assert best(lambda u: 0 * u + 7.0) == pytest.approx(4, abs=0.15)
+    assert best(lambda u: -(u**2)) == pytest.approx(2, abs=0.15)  # exp(-u^2) beside it: what is fitted is the rest
+
+
+def test_a_denoising_autoencoders_step_is_the_score_of_a_boltzmann_machine() -> None:
+    """With Gaussian visible units: reconstruction minus input is the gradient of log p in the input."""
+    rng = torch.Generator().manual_seed(0)
+    weight, b, c = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((5, 7), (7,), (5,)))
+    x = torch.randn(20, 5, generator=rng, dtype=torch.float64, requires_grad=True)
+    minus_free_energy = nn.functional.softplus(x @ weight + b).sum() - ((x - c) ** 2).sum() / 2
+    (score,) = torch.autograd.grad(minus_free_energy, x)
+    reconstruction = torch.sigmoid(x @ weight + b) @ weight.T + c
+    torch.testing.assert_close(reconstruction - x, score)
+
+
+def test_one_step_of_a_chain_is_learned_by_backpropagation() -> None:
+    """A generative stochastic network in the small: fitted to undo noise, its chain has the data's deviation."""
+    rng = torch.Generator().manual_seed(0)
+    x = 2 * torch.randn(20_000, generator=rng, dtype=torch.float64)
+    noisy = x + torch.randn(20_000, generator=rng, dtype=torch.float64)
+    factor, log_std = (torch.zeros((), dtype=torch.float64, requires_grad=True) for _ in range(2))
+    optimiser = torch.optim.LBFGS([factor, log_std], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = (log_std + (x - factor * noisy) ** 2 / (2 * torch.exp(2 * log_std))).mean()
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    a, std = factor.item(), log_std.exp().item()
+    variance = (a**2 + std**2) / (1 - a**2)  # of the chain x' = a (x + e) + std e', where it has come to rest
+    assert math.sqrt(variance) == pytest.approx(2, abs=0.1)
+
+
+def test_lower_bounds_of_two_likelihoods_do_not_bound_their_ratio() -> None:
+    """Each variational bound lies below its likelihood, and their difference on either side of the true one."""
+    rng = np.random.default_rng(0)
+    sides = set()
+    for _ in range(50):
+        one, other = rng.dirichlet(np.ones(4), 2) * rng.uniform(0.1, 0.9, (2, 1))  # p(x, z) for each z, at one x
+        bounds = []
+        for joint in (one, other):
+            q = rng.dirichlet(np.ones(4))
+            bounds.append(q @ (np.log(joint) - np.log(q)))
+            assert bounds[-1] <= np.log(joint.sum()) + 1e-12
+        sides.add(bool(bounds[0] - bounds[1] < np.log(one.sum() / other.sum())))
+    assert sides == {True, False}
+
+
+def test_nce_against_the_model_before_makes_models_of_increasing_quality() -> None:
+    """Data N(3, 1), models N(t, 1) from t = 0; each is told apart from the one before it, in a few steps."""
+    x = np.linspace(-9, 12, 4201)
+    cell, t = x[1] - x[0], 0.0
+    divergence = [(t - 3) ** 2 / 2]
+    for _ in range(8):
+        noise = norm.pdf(x, t)
+        for _ in range(5):
+            d = norm.pdf(x, t) / (norm.pdf(x, t) + noise)
+            t += 0.5 * ((1 - d) * norm.pdf(x, 3) - d * noise) @ (x - t) * cell
+        divergence.append((t - 3) ** 2 / 2)
+    assert all(b < a for a, b in itertools.pairwise(divergence))
+    assert divergence[-1] < divergence[0] / 100
 
 
 def test_nce_slows_down_once_a_few_variables_are_right() -> None:

@@ -176,19 +176,31 @@ def test_maxout_is_the_largest_of_its_pieces():
 
 @pytest.mark.parametrize(
     ("discriminator", "shape"),
-    [(MaxoutDiscriminator(12, units=6), (50, 12)), (MaxoutConvDiscriminator(units=6), (4, 3, 32, 32))],
+    [(MaxoutDiscriminator(12, units=6), (500, 12)), (MaxoutConvDiscriminator(units=24), (16, 3, 32, 32))],
 )
 def test_dropout_keeps_the_papers_shares_of_every_layers_input_and_stops_in_evaluation(discriminator, shape):
-    order = []  # what each layer with weights was fed by
+    """Counted on what goes into each dropout and what comes out: 0, or the input divided by the share."""
+    torch.manual_seed(0)
+    order, fed = [], []
+
+    def dropped(module, inputs, output):
+        order.append("dropout")
+        fed.append((inputs[0].detach(), output.detach()))
+
     for module in discriminator.modules():
         if isinstance(module, Dropout):
-            module.register_forward_hook(lambda m, x, y: order.append(m.keep))
+            module.register_forward_hook(dropped)
         elif isinstance(module, nn.Linear | nn.Conv2d):
             module.register_forward_hook(lambda m, x, y: order.append("weights"))
     x = torch.rand(shape)
     discriminator(x)
-    layers = len(order) // 2
-    assert order == [0.8, "weights"] + [0.5, "weights"] * (layers - 1)
+    assert order == ["dropout", "weights"] * len(fed)
+    for share, (before, after) in zip([0.8] + [0.5] * (len(fed) - 1), fed, strict=True):
+        some = before != 0
+        kept = some & (after != 0)
+        n = some.sum().item()
+        assert kept.sum().item() / n == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / n))
+        torch.testing.assert_close(after[kept], before[kept] / share)
     torch.nn.init.normal_(next(reversed(list(discriminator.parameters()))))
     assert not torch.equal(discriminator(x), discriminator(x))
     discriminator.eval()
