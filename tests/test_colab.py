@@ -32,6 +32,8 @@ PINS = ROOT / "tests" / "colab-pins.txt"
 GITHUB = "https://raw.githubusercontent.com/o/r"
 MOST_BYTES = 10e6  # of results that one chapter fetches
 WIDGETS = {
+    "index": {"Figure1Live"},
+    "fifteen-minutes": {"Figure1Live"},
     "optimal-discriminator": {"OptimalDiscriminator"},
     "global-optimum": {"OptimalDiscriminator"},
     "algorithm-1": {"Figure1Live", "Playground"},
@@ -130,7 +132,8 @@ def shown_on_the_page(page: str) -> list[nbformat.NotebookNode]:
     cached = get_cache(SOURCE / "_build" / ".jupyter_cache")
     found = {Path(record.uri).stem: record for record in cached.list_cache_records()}
     bundle = cached.get_cache_bundle(found[Path(page).name].pk)
-    return [cell for cell in bundle.nb.cells if cell.cell_type == "code"]
+    cells = [cell for cell in bundle.nb.cells if cell.cell_type == "code"]
+    return [cell for cell in cells if "remove-cell" not in cell.metadata.get("tags", [])]  # see book/silent.py
 
 
 def kinds(cell: nbformat.NotebookNode) -> set[str]:

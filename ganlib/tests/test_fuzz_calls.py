@@ -558,7 +558,8 @@ LEFT_OUT = {
     **each("takes no argument", """data.images.Images.mean data.images.Images.flattened
         nets.layers.Dropout.extra_repr lab.speed.ensembles.Ensemble.modules lab.randomness.Randomness.state
         lab.randomness.current figures.block_diagram figures.use_style widgets.latent_explorer.weights_file
-        widgets.latent_explorer.weights widgets.latent_explorer.digits widgets.base.Finite.info"""),
+        widgets.latent_explorer.weights widgets.latent_explorer.about widgets.latent_explorer.digits
+        widgets.base.Finite.info"""),
     **each(TORCH, """lab.speed.ensembles.Ensemble.train lab.speed.precision.InBfloat16.forward"""),
     **each(INSIDE, """nets.layers.Dropout.mask lab.optimisers.restored lab.randomness.Randomness.keep_mask
         lab.randomness.Randomness.in_parts metrics.watch.Watch.begin metrics.watch.Watch.remarked
