@@ -40,7 +40,10 @@ def test_unit_images_get_the_papers_protocol(digits):
     found = measure.measure(run, Fixed(samples), digits, samples=300)
     expected = parzen.evaluate(samples, digits["valid"].floats(), digits["test"].floats())
     figure = found["figures"]["log_likelihood"]
-    assert (figure["value"], figure["plus_minus"], figure["n"]) == (expected.mean, expected.standard_error, 500)
+    # A matrix product may round otherwise where its factors lie elsewhere in memory.
+    expected_figures = pytest.approx((expected.mean, expected.standard_error), rel=1e-5)
+    assert (figure["value"], figure["plus_minus"]) == expected_figures
+    assert figure["n"] == 500
     assert found["figures"]["sigma"]["value"] == expected.sigma
     assert found["samples"] == 300
     json.dumps(found, allow_nan=False)
