@@ -61,6 +61,7 @@ COLUMN = """(length) => {
   box.remove();
   return [width, room];
 }"""
+CODE = re.compile(r"^```(?:\{code-cell\}[^\n]*|python|console)\n(.*?)^```$", re.M | re.S)
 API = ("book/api", "book/api-lab")  # signatures and listings of source code have longer lines
 LISTINGS = ("_modules", "genindex", "search", "prf-")
 
@@ -96,7 +97,7 @@ def test_a_line_of_code_fits_its_column(browser: Browser, site: str) -> None:
 def test_no_line_of_code_is_longer() -> None:
     found = []
     for path in sorted((ROOT / "book").glob("*.md")):
-        for cell in re.findall(r"^```(?:\{code-cell\}[^\n]*|python|console)\n(.*?)^```$", path.read_text(), re.M | re.S):
+        for cell in CODE.findall(path.read_text()):
             code = re.sub(r"\A---\n.*?\n---\n", "", cell, flags=re.S)
             lines = [line for line in code.splitlines() if not line.startswith(":")]
             found += [f"{path.name}: {line}" for line in lines if len(line) > LINE]
