@@ -180,6 +180,7 @@ def test_a_widget_answers_the_keyboard_with_ganlibs_numbers(
     page: Page, site: str, name: str, index: int, is_served: bool
 ) -> None:
     kind, settings = shown(name)[index]
+    page.emulate_media(reduced_motion="reduce")  # else Figure 1 plays by itself on the first page
     widget = open_page(page, name, site if is_served else None)[index]
     load(page, widget)
     is_ganlibs(widget, kind, settings)
