@@ -213,6 +213,7 @@ def test_nothing_plays_until_the_reader_asks_or_the_page_has_promised_it(
                 pause = widget.get_by_role("button", name="Pause")
                 pause.wait_for()
                 pause.press("Enter")
+                page.wait_for_timeout(1000)  # its last frame is drawn, and what is said of it follows
             page.wait_for_function(OTHER_WORDS, arg=[widget.element_handle(), ""])
             pixels = widget.evaluate(PIXELS)
             widget.evaluate(WATCH)
