@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).resolve().parents[2] / "book" / "static"
 CONF = f"""\
-extensions = ["myst_parser", "sphinx_book_theme", "self_checks", "page"]
+extensions = ["myst_nb", "sphinx_book_theme", "self_checks", "page"]
 html_theme = "sphinx_book_theme"
 html_static_path = [{str(STATIC)!r}]
 html_css_files = ["ganlib.css"]
 html_favicon = {str(STATIC / "favicon.png")!r}
 mathjax_path = "progress.js"  # any script of ours: formulas may stay TeX here
 exclude_patterns = ["_build"]
+nb_execution_mode = "off"
 """
 BOOK = """\
 # Page
