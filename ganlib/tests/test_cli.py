@@ -25,6 +25,7 @@ from ganlib.lab.cli.arguments import EPILOG, parser
 from ganlib.lab.cli.commands import COMMANDS
 from ganlib.lab.generators import open_trained
 from ganlib.metrics import features, parzen
+from ganlib.tests.folders import tree
 from ganlib.tests.processes import command
 
 SMALL = ["--set", "iterations=4", "--set", "every=2"]
@@ -605,13 +606,13 @@ def test_reproduce_measures_a_run_that_train_finished(run):
 def test_reproduce_refuses_a_run_of_images_that_train_began(run, tmp_path):
     """Which snapshots there are to choose from must not depend on what else was done in the folder."""
     assert run("train", "mnist-paper", *TINY, "--set", "iterations=4", "--set", "every=2")[0] == 0
-    before = {path: path.read_bytes() for path in Path("trained").rglob("*") if path.is_file()}
+    before = tree("trained")
     command = ["reproduce", "mnist-paper", *TINY, "--set", "every=2", "--samples", 50]
     for iterations in (4, 6):  # finished, and begun
         said = refused(run, 5, *command, "--set", f"iterations={iterations}")
         assert "has no snapshot of mnist-paper at iteration 2, seed 0" in said
         assert "empty folder with --out and reproduce again" in said
-    assert {path: path.read_bytes() for path in Path("trained").rglob("*") if path.is_file()} == before
+    assert tree("trained") == before
     other = refused(run, 5, *command, "--set", "iterations=4", "--set", "d_lr=0.5")
     assert "d_lr: 0.1 -> 0.5" in other  # another run's folder is refused as such
 

@@ -19,6 +19,7 @@ from ganlib.lab.models import vae
 from ganlib.lab.studies import changes, image_sets
 from ganlib.lab.studies.common import check_unchanged
 from ganlib.lab.training import Training
+from ganlib.tests.folders import tree
 
 SMALL = ["--set", "width=8", "--set", "units=4", "--set", "m=5", "--set", "every=2", "--quiet"]
 
@@ -41,10 +42,6 @@ def sha256(edition, split="train"):
     """Of the training images and their labels, without ganlib's own."""
     images = data.load("tfd", split, edition)
     return hashlib.sha256(images.pixels.numpy().tobytes() + images.labels.numpy().tobytes()).hexdigest()
-
-
-def tree(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("iterations", [4, 8])  # the run is done, or is lengthened

@@ -14,6 +14,7 @@ from ganlib.errors import CheckpointError, Diverged, Interrupted
 from ganlib.lab import checkpoint, results, runs
 from ganlib.lab.runner import Runner, tensorboard
 from ganlib.lab.training import Training
+from ganlib.tests.folders import tree
 from ganlib.tests.processes import Trainer
 
 SETTINGS = {"width": 8, "m": 8, "iterations": 12, "every": 3}
@@ -77,11 +78,11 @@ def test_a_checkpoint_that_does_not_say_what_trained_it_leaves_that_open(tmp_pat
 
 def test_a_finished_run_resumed_does_nothing(tmp_path):
     list(runner(tmp_path).reports())
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    before = tree(tmp_path)
     again = runner(tmp_path, resume=True)
     assert list(again.reports()) == []
     assert len(again.curves) == 4
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert tree(tmp_path) == before
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
@@ -142,10 +143,6 @@ def test_a_finished_run_gives_its_folder_back_to_other_processes(tmp_path):
     assert refused.go_on() != 0
     list(done.reports())
     assert Trainer(tmp_path, TRAINED, resume=True).go_on() == 0
-
-
-def tree(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def gone(folder):
@@ -234,13 +231,13 @@ def test_a_full_disk_and_a_kill_do_not_stop_a_run_for_good(tmp_path, monkeypatch
 
 def test_resuming_with_other_settings_is_refused_and_lists_them(tmp_path):
     list(runner(tmp_path).reports())
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    before = tree(tmp_path)
     with pytest.raises(CheckpointError) as refusal:
         runner(tmp_path, resume=True, d_lr=0.5, k=2, seeds=(0, 1))
     for difference in (f"d_lr: {runs.get('ring8').d_lr} -> 0.5", "k: 1 -> 2", "seeds: [0] -> [0, 1]"):
         assert difference in str(refusal.value)
     assert "g_lr" not in str(refusal.value)
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert tree(tmp_path) == before
 
 
 def test_a_truncated_newest_checkpoint_is_named_left_alone_and_passed_over(tmp_path, capsys):

@@ -77,10 +77,8 @@ def test_search_finds_a_word(browser: Browser, root: str, view: View) -> None:
         field.fill("Jensen")
         field.press("Enter")
         page.wait_for_url("**/search.html?*")
-        results = page.locator("#search-results li a")
-        results.first.wait_for()
-        addresses = [link.get_attribute("href") or "" for link in results.all()]
-        assert any("global-optimum" in address for address in addresses)
+        # Sphinx lists what it found one page after another.
+        page.locator("#search-results li a[href*='global-optimum']").first.wait_for()
 
 
 def test_search_says_when_nothing_is_found(browser: Browser, root: str) -> None:
