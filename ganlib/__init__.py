@@ -8,8 +8,7 @@ The lecture, to read beside the paper:
     under all of it: `device`, `limits`, `tensors`, `errors`.
 
 The lab, `lab`, for full-length runs; the lecture imports nothing of it:
-    what is run: `lab.settings`, `lab.runs`, `lab.build`, `lab.optimisers`, `lab.models`, `lab.models.vae`,
-    `lab.models.rbm`;
+    what is run: `lab.settings`, `lab.runs`, `lab.build`, `lab.optimisers`, `lab.models`;
     running: `lab.randomness`, `lab.training`, `lab.state`, `lab.runner`, `lab.lock`, `lab.interrupts`;
     faster: `lab.speed`, `lab.speed.game`, `lab.speed.graphs`, `lab.speed.precision`, `lab.speed.distributed`,
     `lab.speed.onednn`, `lab.speed.ensembles`;

@@ -20,6 +20,7 @@ from ganlib import algorithm1, data, dirac, figures, losses, nets, sampling, the
 from ganlib.data import images
 from ganlib.lab import optimisers, parzen_sweep, randomness, runs
 from ganlib.lab.models import rbm, vae
+from ganlib.lab.models.learning import Descent
 from ganlib.lab.speed import ensembles, precision
 from ganlib.metrics import (
     autocorrelation,
@@ -402,6 +403,16 @@ CALLS = {
         {"rbm": rbm.RBM(4, 3), "data": coins(5, 4), "iterations": 1, "every": 1, "m": 2, "lr": 0.5, "seed": 0},
         run=lambda *a, **s: next(rbm.train(*a, **s)),
     ),
+    "lab.models.learning.Descent": lambda: Call(Descent, descent_arguments()),
+    "lab.models.learning.Descent.update": lambda: Call(
+        descent().update,
+        {"batch": quarters(2, 3)},
+        run=lambda batch: descent().update(batch),
+        through=True,
+    ),
+    "lab.models.learning.Learning.advance": lambda: Call(
+        descent().advance, {"updates": 2}, run=lambda updates: descent().advance(updates)
+    ),
     "lab.models.rbm.file": lambda: Call(rbm.file, {"rbm": rbm.RBM(4, 3), "iteration": 3}),
     # Sampling and measuring.
     "sampling.sample": lambda: Call(
@@ -547,8 +558,21 @@ def each(why, names):
     return dict.fromkeys(names.split(), why)
 
 
+def descent_arguments():
+    torch.default_generator.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    loss = lambda batch, rng: model(batch).square().mean()  # noqa: E731
+    numbers = {"lr": 0.5, "lr_decay": 0.5, "momentum": 0.5, "m": 2, "seed": 0}
+    return {"model": model, "data": quarters(5, 3, most=4), "loss": loss, **numbers}
+
+
+def descent():
+    return Descent(**descent_arguments())
+
+
 LEFT_OUT = {
     **each("a protocol", "algorithm1.Source algorithm1.Source.minibatch"),
+    **each("of an abstract class", "lab.models.learning.Learning lab.models.learning.Learning.update"),
     **each("takes a Game, which was checked", """algorithm1.iteration algorithm1.simultaneous_iteration
         algorithm1.Game.logits algorithm1.Game.figures"""),
     **each("a record of results, made by ganlib", """algorithm1.Report metrics.birthday.Birthday
@@ -559,7 +583,8 @@ LEFT_OUT = {
         nets.layers.Dropout.extra_repr lab.speed.ensembles.Ensemble.modules lab.randomness.Randomness.state
         lab.randomness.current figures.block_diagram figures.use_style widgets.latent_explorer.weights_file
         widgets.latent_explorer.weights widgets.latent_explorer.about widgets.latent_explorer.digits
-        widgets.base.Finite.info"""),
+        widgets.base.Finite.info lab.models.learning.Learning.own lab.models.learning.Learning.state
+        lab.models.learning.Descent.own"""),
     **each(TORCH, """lab.speed.ensembles.Ensemble.train lab.speed.precision.InBfloat16.forward"""),
     **each(INSIDE, """nets.layers.Dropout.mask lab.optimisers.restored lab.randomness.Randomness.keep_mask
         lab.randomness.Randomness.in_parts metrics.watch.Watch.begin metrics.watch.Watch.remarked
@@ -568,6 +593,7 @@ LEFT_OUT = {
     **each(CHECKS, """metrics.parzen.checked limits.shown limits.check limits.outside limits.real limits.one_of
         limits.flag limits.kind limits.floats tensors.real tensors.points tensors.scaled tensors.unit
         tensors.fits tensors.drawing tensors.generator tensors.device_of"""),
+    **each("a state's, which test_learning damages", "lab.models.learning.Learning.load"),
     **each("a file's, which test_rbm and test_vae damage", "lab.models.rbm.load lab.models.vae.load_decoder"),
     **each("a checkpoint's, which test_hostile damages", """lab.history.as_tensor lab.history.curves
         lab.history.spans lab.history.check_inputs lab.history.check_input lab.history.note_differences
