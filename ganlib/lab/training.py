@@ -43,6 +43,7 @@ class Training:
     precision : see `ganlib.lab.speed.precision`.
     graph : capture the whole iteration as a CUDA graph: None does where it can, False never.
     processes : this process's place among several, from `ganlib.lab.speed.distributed.start`.
+    iterate : an iteration of (game, rng) in place of the one that ``run.update`` names, as in `ganlib.algorithm1`.
 
     Raises
     ------
@@ -72,6 +73,7 @@ class Training:
         precision: str = "auto",
         graph: bool | None = None,
         processes: Processes | None = None,
+        iterate: Callable[[FastGame, Any], Tensor] | None = None,
     ) -> None:
         self.run, self.seeds, self.processes = run, tuple(seeds), processes or Processes()
         self.device = distributed.local_device(pick_device(device, report=False))
@@ -92,7 +94,9 @@ class Training:
         self.iteration = self.reported = 0
         self.statistics = torch.zeros(4, *[len(self.seeds)] * self.many, device=self.device)
         self._moving: graphs.Moving | None = None
-        self._iterate: Callable[[], Tensor] = self._eager_iteration()
+        named = simultaneous_iteration if run.update == "simultaneous" else iteration
+        rng = self.randomness.generators if self.many else self.randomness.generators[0]
+        self._iterate: Callable[[], Tensor] = partial(iterate or named, self.game, rng)
         if captured:
             self._iterate = self._captured_iteration()
 
@@ -229,10 +233,6 @@ class Training:
         if self.device.type != "cpu" or self.precision == "bf16":
             return nullcontext()
         return onednn.products(self.generator, self.discriminator, rows=2 * self.game.m)
-
-    def _eager_iteration(self) -> Callable[[], Tensor]:
-        rng = self.randomness.generators if self.many else self.randomness.generators[0]
-        return partial(simultaneous_iteration if self.run.update == "simultaneous" else iteration, self.game, rng)
 
     def _captured_iteration(self) -> Callable[[], Tensor]:
         eager = self._iterate

@@ -18,6 +18,8 @@ STUDIES = {
     "classifier": "the digit classifier whose features other measures use",
     "vae": "a variational autoencoder with the paper's generator as its decoder",
     "changes": "the published MNIST settings and changes to them, in a narrower pair",
+    "causes": "the published MNIST run with one possible cause of its score changed at a time",
+    "cooling": "what rates that fall at the end of the published MNIST run add",
     "draws": "the Parzen score of the same generators in several draws",
     "eyes": "generators, memorised images and averages seen by other measures than Parzen windows",
     "copying": "whether samples of trained generators are nearer to training images than new images are",
