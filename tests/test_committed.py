@@ -231,6 +231,17 @@ def test_a_changed_result_of_a_study_is_found(study: Path, mutate: Mutation, say
     assert_found(study, mutate, says)
 
 
+def test_a_generator_may_be_left_out_and_is_known_by_its_hash(study: Path) -> None:
+    (study.parent / WEIGHTS).unlink()
+    assert committed.problems(study.parents[2]) == []
+    assert_found(study, put("1" * 64, "inputs", WEIGHTS), f"{WEIGHTS}, which it read is '1111")
+
+
+def test_a_generator_left_out_has_a_hash_at_least(whole: Path) -> None:
+    (whole / WEIGHTS).unlink()
+    assert_found(whole / WHOLE, put("0x", "weights", "0", "sha256"), f"{WEIGHTS} sha256 is '0x'")
+
+
 @pytest.mark.parametrize(
     ("mutate", "says"),
     [
@@ -267,7 +278,7 @@ def best_at(place: int) -> Mutation:
         (put(..., "parts", 0, "command"), "(KeyError: 'command')"),
         (put([2], "parts", 0, "seeds"), "seeds of its parts"),
         (put(..., "weights", "1"), "seeds with weights is ['0'], and must be ['0', '1']"),
-        (lambda content: content["weights"].update({"0": content["weights"]["1"]}), "safetensors seeds.0 is 1"),
+        (lambda content: content["weights"].update({"1": content["weights"]["0"]}), "safetensors seeds.0 is 0"),
         # the choice among snapshots
         (choice(lambda each: each["curve"].pop(0), "snapshots"), "snapshots tried of seed 0"),
         (choice(put(9999, "curve", 3, 0), "snapshots"), "snapshots tried of seed 0.3 is 9999, and must be 10000"),

@@ -52,7 +52,7 @@ def test_both_ways_on_have_their_curves_and_parts(outcome, folder):
         assert [part["factor"] for part in found[way]["parts"]] == factors
         assert [part["iteration"] for part in found[way]["parts"]] == [60, 80]
     (path,) = (folder / "one").glob("checkpoint-000000020.*")
-    assert outcome.inputs[f"one/{path.name}"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found["checkpoint_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_the_control_is_the_run_had_it_been_longer(outcome, tmp_path):
@@ -101,6 +101,14 @@ def assert_measured(part, training):
     assert 0 <= part["figures"]["precision"]["value"] <= 1
 
 
+def test_the_second_study_is_the_first_on_another_run():
+    one, other = studies.settings("cooling"), studies.settings("cooling-simultaneous")
+    assert studies.module("cooling-simultaneous") is cooling
+    assert replace(other, trained=one.trained) == one != other
+    assert studies.changed("cooling-simultaneous", other) == {}
+    assert studies.changed("cooling-simultaneous", one) == {"trained": (other.trained, one.trained)}
+
+
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
@@ -138,6 +146,11 @@ def test_what_cannot_be_gone_on_with_is_said_before_any_training(tmp_path, folde
     list(trained(tmp_path / "other", name="small-mlp", units=240).reports())
     with pytest.raises(CheckpointError, match="'small-mlp' nets"):
         study("other")
+    other = trained(tmp_path / "data")
+    other.training.inputs["data_sha256"] = "a" * 64
+    list(other.reports())
+    with pytest.raises(CheckpointError, match=f"trained on training images of SHA-256 {'a' * 64}, and here is"):
+        study("data")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match="no checkpoint in this folder"):
         study("empty")

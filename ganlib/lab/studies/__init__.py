@@ -19,7 +19,8 @@ STUDIES = {
     "vae": "a variational autoencoder with the paper's generator as its decoder",
     "changes": "the published MNIST settings and changes to them, in a narrower pair",
     "causes": "the published MNIST run with one possible cause of its score changed at a time",
-    "cooling": "what rates that fall at the end of the published MNIST run add",
+    "cooling": "what falling rates add at the end of the published MNIST run with alternating updates",
+    "cooling-simultaneous": "the same at the end of the published run itself",
     "draws": "the Parzen score of the same generators in several draws",
     "eyes": "generators, memorised images and averages seen by other measures than Parzen windows",
     "copying": "whether samples of trained generators are nearer to training images than new images are",
@@ -27,6 +28,12 @@ STUDIES = {
     "figure2": "random samples of trained generators and the training examples nearest to them",
     "samples": "the first samples of trained generators, as pictures",
     "chains": "samples of a Gibbs chain against independent ones",
+}
+
+
+# Studies with another one's module, and what they set.
+ALIKE: dict[str, tuple[str, dict[str, Any]]] = {
+    "cooling-simultaneous": ("cooling", {"trained": "mnist-paper-seed0"}),
 }
 
 
@@ -40,7 +47,7 @@ def module(name: str) -> ModuleType:
     """
     if name not in STUDIES:
         raise ValueError(f"no study {name!r}; there are {', '.join(STUDIES)}")
-    return importlib.import_module(f"ganlib.lab.studies.{name}")
+    return importlib.import_module(f"ganlib.lab.studies.{ALIKE.get(name, (name,))[0]}")
 
 
 def settings(name: str, overrides: Mapping[str, Any] | None = None) -> Any:
@@ -56,7 +63,7 @@ def settings(name: str, overrides: Mapping[str, Any] | None = None) -> Any:
     >>> settings("vae", {"seed": "3"}).seed
     3
     """
-    named = module(name).Settings()
+    named = _named(name)
     types = {field.name: str(field.type) for field in fields(named)}
     values = dict(overrides or {})
     for setting, value in values.items():
@@ -69,5 +76,9 @@ def settings(name: str, overrides: Mapping[str, Any] | None = None) -> Any:
 
 def changed(name: str, found: Any) -> dict[str, tuple[Any, Any]]:
     """The settings that differ from the named study's: (the named study's value, this one's)."""
-    named, this = asdict(module(name).Settings()), asdict(found)
+    named, this = asdict(_named(name)), asdict(found)
     return {setting: (named[setting], this[setting]) for setting in this if this[setting] != named[setting]}
+
+
+def _named(name: str) -> Any:
+    return module(name).Settings(**ALIKE.get(name, ("", {}))[1])

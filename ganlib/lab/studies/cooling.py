@@ -64,7 +64,7 @@ class Settings:
         If one is of another type, or impossible.
     """
 
-    trained: str = "mnist-paper,mnist-paper-alternating"
+    trained: str = "mnist-paper-alternating-seed0"
     factors: str = "0.1,0.01"
     epochs: str = "20,10"
     points: int = 2
@@ -107,7 +107,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     """
     inputs: dict[str, str] = {}
     read(ASSETS, WEIGHTS, inputs)
-    runs = {name: _finished(folder, name, inputs) for name in listed(settings.trained)}
+    runs = {name: _finished(folder, name) for name in listed(settings.trained)}
     first = next(iter(runs.values())).run
     splits = {split: data.load(first.data, split).flattened().to(device) for split in data.SPLITS}
     jobs = [
@@ -118,7 +118,12 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     for (_, path, cooled, *_), one in zip(jobs, side_by_side(_go_on, jobs, device), strict=True):
         each = found.setdefault(
             path.name,
-            {"run": runs[path.name].run.name, "seed": runs[path.name].seeds[0], "iteration": runs[path.name].iteration},
+            {
+                "run": runs[path.name].run.name,
+                "seed": runs[path.name].seeds[0],
+                "iteration": runs[path.name].iteration,
+                "checkpoint_sha256": runs[path.name].checkpoint.sha256,
+            },
         )
         if cooled:
             each[BEFORE] = one["before"]
@@ -131,7 +136,7 @@ def study(settings: Settings, device: torch.device, folder: Path, say: Say) -> O
     )
 
 
-def _finished(folder: Path, name: str, inputs: dict[str, str]) -> Trained:
+def _finished(folder: Path, name: str) -> Trained:
     if not (folder / name).is_dir():
         raise FileNotFoundError(
             f"{folder / name} is not there; give the folder that holds the runs' folders with --folder, and make one "
@@ -155,7 +160,6 @@ def _finished(folder: Path, name: str, inputs: dict[str, str]) -> Trained:
             f"{path} cannot be gone on with: {problem}; give a finished run of one seed on digits, like mnist-paper's"
         )
     trained.check_data()
-    inputs[f"{name}/{path.name}"] = trained.checkpoint.sha256
     return trained
 
 
