@@ -19,7 +19,7 @@ from torch import nn
 from ganlib import algorithm1, data, dirac, figures, losses, nets, sampling, theory, toys, widgets
 from ganlib.data import images
 from ganlib.lab import optimisers, parzen_sweep, randomness, runs
-from ganlib.lab.models import rbm, vae
+from ganlib.lab.models import contractive, rbm, vae
 from ganlib.lab.models.learning import Descent
 from ganlib.lab.speed import ensembles, precision
 from ganlib.metrics import (
@@ -412,6 +412,42 @@ CALLS = {
     ),
     "lab.models.learning.Learning.advance": lambda: Call(
         descent().advance, {"updates": 2}, run=lambda updates: descent().advance(updates)
+    ),
+    "lab.models.contractive.CAE": lambda: Call(contractive.CAE, {"visible": 4, "hidden": 3, "seed": 0}),
+    "lab.models.contractive.CAE.encode": lambda: method(
+        contractive.CAE(4, 3), "encode", {"x": quarters(2, 4)}, through=True
+    ),
+    "lab.models.contractive.CAE.decode": lambda: method(
+        contractive.CAE(4, 3), "decode", {"h": quarters(2, 3)}, through=True
+    ),
+    "lab.models.contractive.CAE.penalty": lambda: method(
+        contractive.CAE(4, 3), "penalty", {"x": quarters(2, 4)}, through=True
+    ),
+    "lab.models.contractive.CAE.loss": lambda: method(
+        contractive.CAE(4, 3), "loss", {"x": quarters(2, 4, most=4), "contraction": 0.5}, through=True
+    ),
+    "lab.models.contractive.CAE.perturbation": lambda: method(
+        contractive.CAE(4, 3), "perturbation", {"h": quarters(2, 3), "noise": quarters(2, 3, seed=1)}, through=True
+    ),
+    "lab.models.contractive.StackedCAE": lambda: Call(contractive.StackedCAE, {"sizes": (4, 3, 2), "seed": 0}),
+    "lab.models.contractive.StackedCAE.encode": lambda: method(
+        contractive.StackedCAE((4, 3, 2)), "encode", {"x": quarters(2, 4)}, through=True
+    ),
+    "lab.models.contractive.StackedCAE.decode": lambda: method(
+        contractive.StackedCAE((4, 3, 2)), "decode", {"h": quarters(2, 2)}, through=True
+    ),
+    "lab.models.contractive.StackedCAE.inputs": lambda: method(
+        contractive.StackedCAE((4, 3, 2)), "inputs", {"layer": 1, "images": quarters(3, 4), "batch": 2}, through=True
+    ),
+    "lab.models.contractive.StackedCAE.chain": lambda: method(
+        contractive.StackedCAE((4, 3, 2)),
+        "chain",
+        {"start": quarters(2, 4, most=4), "steps": 2, "rng": rng(), "sigma": 0.5, "walk": "top"},
+    ),
+    "lab.models.contractive.training": lambda: Call(
+        contractive.training,
+        {"cae": contractive.CAE(4, 3), "data": quarters(5, 4, most=4), "contraction": 0.5, "lr": 0.5}
+        | {"lr_decay": 0.5, "momentum": 0.5, "m": 2, "seed": 0},
     ),
     "lab.models.rbm.file": lambda: Call(rbm.file, {"rbm": rbm.RBM(4, 3), "iteration": 3}),
     # Sampling and measuring.
