@@ -20,6 +20,7 @@ from ganlib import algorithm1, data, dirac, figures, losses, nets, sampling, the
 from ganlib.data import images
 from ganlib.lab import optimisers, parzen_sweep, randomness, runs
 from ganlib.lab.models import rbm, vae
+from ganlib.lab.models.gsn import GSN
 from ganlib.lab.models.learning import Descent
 from ganlib.lab.speed import ensembles, precision
 from ganlib.metrics import (
@@ -412,6 +413,27 @@ CALLS = {
     ),
     "lab.models.learning.Learning.advance": lambda: Call(
         descent().advance, {"updates": 2}, run=lambda updates: descent().advance(updates)
+    ),
+    "lab.models.gsn.GSN": lambda: Call(
+        GSN,
+        {
+            "visible": 4,
+            "hidden": (3, 2),
+            "activation": "tanh",
+            "salt_and_pepper": 0.5,
+            "hidden_noise": (0.5, 2.0),
+            "input_sampling": True,
+            "seed": 0,
+        },
+    ),
+    "lab.models.gsn.GSN.corrupted": lambda: method(
+        GSN(4, (3,)), "corrupted", {"x": coins(2, 4), "rng": rng()}, through=True
+    ),
+    "lab.models.gsn.GSN.loss": lambda: method(
+        GSN(4, (3,)), "loss", {"batch": coins(2, 4), "rng": rng(), "walkbacks": 2}, through=True
+    ),
+    "lab.models.gsn.GSN.chain": lambda: method(
+        GSN(4, (3, 2)), "chain", {"start": coins(2, 4), "steps": 2, "rng": rng()}
     ),
     "lab.models.rbm.file": lambda: Call(rbm.file, {"rbm": rbm.RBM(4, 3), "iteration": 3}),
     # Sampling and measuring.
