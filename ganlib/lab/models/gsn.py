@@ -6,11 +6,11 @@ for each pixel. The next step's layer 0 is a sample of these means, with salt-an
 every reconstruction of a few steps that began at an image likely to be that image: the walkback. With one hidden layer
 this is the denoising autoencoder of "Generalized Denoising Auto-Encoders as Generative Models" (Bengio, Yao, Alain &
 Vincent, 2013), with two the network of "Deep Generative Stochastic Networks Trainable by Backprop" (Bengio, Laufer,
-Alain & Yosinski, 2014), which is Table 1's deep GSN. What the papers leave open is as in their public code.
+Alain & Yosinski, 2014), which is Table 1's deep GSN. Noise, starts and settings are those of the authors' public code.
 
-That code's momentum averages the gradients, v = .5 v + .5 g, and moves by rate times v. In the form of
+Its momentum averages the gradients, v = .5 v + .5 g, and moves by rate times v. In the form of
 `ganlib.lab.models.learning.Descent` its rate .25 is .125. (It also scales the past by today's rate, by .995 once an
-epoch.) The code's settings, all for minibatches of 100:
+epoch.) The code's settings, for minibatches of 100 of the 60,000 images that are not the test set:
 
 - deep GSN, 4 walkbacks, grey images: ``GSN(784)``, lr .125, lr_decay .995, momentum .5, 1,000 epochs;
 - denoising autoencoder, 5 walkbacks (or 1), images > .5: ``GSN(784, (2000,), activation="sigmoid")``, lr 10, 500 (200)
@@ -79,8 +79,7 @@ class GSN(nn.Module):
         limits.kind("hidden", hidden, (tuple, list))
         if not hidden:
             raise ValueError(f"hidden is {hidden}; give the units of one hidden layer or more, such as (2000,)")
-        for units in hidden:
-            limits.check("each of hidden", units)
+        hidden = tuple(limits.check("each of hidden", units) for units in hidden)
         limits.one_of("activation", activation, ACTIVATIONS)
         self.salt_and_pepper = limits.real("salt_and_pepper", salt_and_pepper, "[0, 1]")
         if hidden_noise is None:
@@ -140,8 +139,8 @@ class GSN(nn.Module):
         """The means of c chains, (c, visible) in [0, 1], after each of ``steps`` steps.
 
         A chain's state is all layers: the corrupted pixels and the hidden layers, at first the corrupted start and
-        zeros. All noise is that of the training. The start is not among what is yielded; Table 1's deep GSN was scored
-        by one chain's start, an image of the test set, and the 9,999 means that followed.
+        zeros. All noise is that of the training. The start is not among what is yielded: the authors' code scores a
+        network by one chain's start, an image of the test set, and the 9,999 means that follow.
 
         Parameters
         ----------
