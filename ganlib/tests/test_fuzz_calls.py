@@ -20,6 +20,7 @@ from ganlib import algorithm1, data, dirac, figures, losses, nets, sampling, the
 from ganlib.data import images
 from ganlib.lab import optimisers, parzen_sweep, randomness, runs
 from ganlib.lab.models import contractive, rbm, vae
+from ganlib.lab.models.gsn import GSN
 from ganlib.lab.models.learning import Descent
 from ganlib.lab.speed import ensembles, precision
 from ganlib.metrics import (
@@ -448,6 +449,27 @@ CALLS = {
         contractive.training,
         {"cae": contractive.CAE(4, 3), "data": quarters(5, 4, most=4), "contraction": 0.5, "lr": 0.5}
         | {"lr_decay": 0.5, "momentum": 0.5, "m": 2, "seed": 0},
+    ),
+    "lab.models.gsn.GSN": lambda: Call(
+        GSN,
+        {
+            "visible": 4,
+            "hidden": (3, 2),
+            "activation": "tanh",
+            "salt_and_pepper": 0.5,
+            "hidden_noise": (0.5, 2.0),
+            "input_sampling": True,
+            "seed": 0,
+        },
+    ),
+    "lab.models.gsn.GSN.corrupted": lambda: method(
+        GSN(4, (3,)), "corrupted", {"x": coins(2, 4), "rng": rng()}, through=True
+    ),
+    "lab.models.gsn.GSN.loss": lambda: method(
+        GSN(4, (3,)), "loss", {"batch": coins(2, 4), "rng": rng(), "walkbacks": 2}, through=True
+    ),
+    "lab.models.gsn.GSN.chain": lambda: method(
+        GSN(4, (3, 2)), "chain", {"start": coins(2, 4), "steps": 2, "rng": rng()}
     ),
     "lab.models.rbm.file": lambda: Call(rbm.file, {"rbm": rbm.RBM(4, 3), "iteration": 3}),
     # Sampling and measuring.
