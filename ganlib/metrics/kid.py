@@ -69,8 +69,8 @@ def kernel_distance(real: Tensor, fake: Tensor) -> KernelDistance:
     whole is estimated in closed form. It is the sum of the variances of the parts that Hoeffding (1948) splits a
     U-statistic into: ``4 V_f / n + 4 V_g / m``, with f = E k(x, x') - E k(x, y) as a function of x and g that of y, and
     ``2 V_xx / n(n - 1) + 2 V_yy / m(m - 1) + 4 V_xy / nm`` of the doubly centred kernels. Each V has an unbiased
-    estimator here; Sutherland and Deka (2019) give others of the same variance for n = m. The first sum is 0 where the
-    distributions are equal, and its estimate is set to 0 where it falls below.
+    estimator here, as in Sutherland (2019, arXiv 1906.02104), which derives one from sums of the same matrices. The
+    first sum is 0 where the distributions are equal, and its estimate is set to 0 where it falls below.
 
     The estimate is about normal where the first sum prevails, and 1.96 standard errors then hold the distance about 95
     times in 100. Where the distributions are equal it is a weighted sum of chi-squared variables, skewed to the right,
