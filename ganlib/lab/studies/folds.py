@@ -54,10 +54,10 @@ PROTOCOL = (
     "stages train on the training images, which stand for TFD's unlabelled ones, as the published files do; a fold's "
     "own training images are seen by neither. One draw of samples, the same for all folds. Of each fold the published "
     "code's measure: sigma among its ten widths on all the fold's validation images, mean log-likelihood of its test "
-    f"images, pixels in [0, 1]. The folds' test images are disjoint, and a tenth of all validate, out of the others. "
-    f"{SHUFFLED!r}: images are dealt to folds at random. {BY_DIGIT!r}: sorted by their labels first, so that a fold is tested on two "
-    "or three digits. The +- across folds is a standard deviation of five numbers over the root of five, and by chance "
-    "off by about a third. If images are dealt at random it estimates the +- over the test images of all folds, which "
+    "images, pixels in [0, 1]. The folds' test images are disjoint, and a tenth of all validate, out of the others. "
+    f"{SHUFFLED!r}: images are dealt to folds at random. {BY_DIGIT!r}: sorted by their labels first, so that a fold "
+    "is tested on two or three digits. The +- across folds is a standard deviation of five numbers over the root of "
+    "five, and by chance off by about a third. If images are dealt at random it estimates the +- over the test images of all folds, which "
     f"is that over one fold's divided by the root of {FOLDS}"
 )
 
