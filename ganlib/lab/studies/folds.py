@@ -57,8 +57,8 @@ PROTOCOL = (
     "images, pixels in [0, 1]. The folds' test images are disjoint, and a tenth of all validate, out of the others. "
     f"{SHUFFLED!r}: images are dealt to folds at random. {BY_DIGIT!r}: sorted by their labels first, so that a fold "
     "is tested on two or three digits. The +- across folds is a standard deviation of five numbers over the root of "
-    "five, and by chance off by about a third. If images are dealt at random it estimates the +- over the test images of all folds, which "
-    f"is that over one fold's divided by the root of {FOLDS}"
+    "five, and by chance off by about a third. If images are dealt at random it estimates the +- over the test images "
+    f"of all folds, which is that over one fold's divided by the root of {FOLDS}"
 )
 
 
