@@ -30,6 +30,7 @@ from ganlib.metrics import (
     coverage,
     features,
     frechet,
+    kid,
     kmeans,
     modes,
     neighbours,
@@ -531,6 +532,9 @@ CALLS = {
     "metrics.frechet.real_floor": lambda: Call(
         frechet.real_floor, {"real": quarters(8, 2), "n": 3, "splits": 2, "seed": 0}, maybe=True
     ),
+    "metrics.kid.kernel_distance": lambda: Call(
+        kid.kernel_distance, {"real": quarters(6, 2), "fake": quarters(5, 2, seed=1)}
+    ),
     "metrics.kmeans.kmeans": lambda: Call(kmeans.kmeans, {"points": quarters(8, 2), "k": 2, "rounds": 2, "seed": 0}),
     "metrics.kmeans.lloyd": lambda: Call(
         kmeans.lloyd, {"points": quarters(8, 2), "centres": quarters(2, 2, seed=1), "rounds": 2}
@@ -634,8 +638,8 @@ LEFT_OUT = {
     **each("takes a Game, which was checked", """algorithm1.iteration algorithm1.simultaneous_iteration
         algorithm1.Game.logits algorithm1.Game.figures"""),
     **each("a record of results, made by ganlib", """algorithm1.Report metrics.birthday.Birthday
-        metrics.coverage.Coverage metrics.frechet.Floor metrics.modes.ModeCount metrics.parzen.ParzenResult
-        metrics.two_sample.TwoSampleTest"""),
+        metrics.coverage.Coverage metrics.frechet.Floor metrics.kid.KernelDistance metrics.modes.ModeCount
+        metrics.parzen.ParzenResult metrics.two_sample.TwoSampleTest"""),
     **each("words on a result", "metrics.parzen.end_of_grid lab.parzen_sweep.remarks"),
     **each("takes no argument", """data.images.Images.mean data.images.Images.flattened
         nets.layers.Dropout.extra_repr lab.speed.ensembles.Ensemble.modules lab.randomness.Randomness.state

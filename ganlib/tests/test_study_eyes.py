@@ -18,6 +18,7 @@ from ganlib.lab.models import vae
 from ganlib.lab.studies import eyes, image_sets, measures
 from ganlib.metrics.features import digit_features
 from ganlib.metrics.frechet import frechet_distance
+from ganlib.metrics.kid import kernel_distance
 from ganlib.metrics.neighbours import copy_threshold, nearest
 from ganlib.nets import MLP
 
@@ -118,6 +119,19 @@ def test_frechet_knows_a_shift_and_falls_with_n():
     assert [len(each["draws"]) for each in by_n] == [measures.SUBSETS, measures.SUBSETS, 1]
     assert by_n[0]["value"] > 3 * by_n[1]["value"] > 3 * by_n[2]["value"]  # the same law: all of it is bias
     assert by_n[2]["plus_minus"] is None
+
+
+def test_the_kernel_distance_of_each_draw_has_its_own_standard_error():
+    real, draws = normal(300, 0), [normal(200, 1) + 1, normal(200, 2) + 1]
+    found = measures.kernel(real, draws)
+    each = [kernel_distance(real, drawn) for drawn in draws]
+    assert found["draws"] == [one.value for one in each]
+    assert found["standard_errors"] == [one.standard_error for one in each]
+    assert found["plus_minus"] == pytest.approx(np.std(found["draws"], ddof=1))
+    assert found["n_is"] == "images a draw, against 300 test images"
+    # 3 |shift|^2 / d and what moments of order two and three add; without a shift nothing is left.
+    assert found["value"] > 3 > 5 * abs(measures.kernel(real, [normal(200, 3)])["value"])
+    json.dumps(found, allow_nan=False)
 
 
 def test_the_birthday_test_finds_how_many_images_there_are():

@@ -28,6 +28,7 @@ STUDIES = {
     "figure2": "random samples of trained generators and the training examples nearest to them",
     "samples": "the first samples of trained generators, as pictures",
     "chains": "samples of a Gibbs chain against independent ones",
+    "folds": "the paper's two stages for faces, on digits instead, and what +- across folds counts",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the study "eyes" asks of a set of images, each answer a table of figures fit for JSON.
+"""What the study "eyes" and others ask of a set of images, each answer a table of figures fit for JSON.
 
 A set is a list of draws, (n, 784) each in [0, 1], n the same for all; its features are those of `metrics.features`.
 """
@@ -19,6 +19,7 @@ from ganlib.metrics.birthday import birthday_test, wilson_interval
 from ganlib.metrics.classifier import CLASSES, SIDE
 from ganlib.metrics.coverage import precision_recall
 from ganlib.metrics.frechet import frechet_distance
+from ganlib.metrics.kid import kernel_distance
 from ganlib.metrics.neighbours import nearest
 from ganlib.metrics.two_sample import classifier_test
 from ganlib.nets import MLP
@@ -27,6 +28,7 @@ SUBSETS = 5
 WILSON = "half of its 95 % Wilson interval"
 PIXELS = "Euclidean, pixels in [0, 1]"
 SQUARED = "squared units of the features"
+KERNEL = "squared maximum mean discrepancy under (x.y / d + 1)^3 of d features"
 ALARM = "a set of the same law is told apart with probability .05 in each of them"
 
 
@@ -43,6 +45,19 @@ def frechet(reference: Tensor, draws: Sequence[Tensor]) -> dict[str, Any]:
     values = [frechet_distance(reference, drawn) for drawn in draws]
     n_is = f"images a draw, against {len(reference):,} test images"
     return over_draws(values, SQUARED, len(draws[0]), n_is)
+
+
+def kernel(reference: Tensor, draws: Sequence[Tensor]) -> dict[str, Any]:
+    """`ganlib.metrics.kid.kernel_distance` of each draw's features (n, d) to those of the reference (r, d).
+
+    Unlike the +-, "standard_errors", one a draw, are over other draws of the reference too.
+    """
+    found = [kernel_distance(reference, drawn) for drawn in draws]
+    n_is = f"images a draw, against {len(reference):,} test images"
+    return over_draws([each.value for each in found], KERNEL, len(draws[0]), n_is) | {
+        "standard_errors": [each.standard_error for each in found],
+        "standard_errors_are": "of each draw's value, over other draws of both sets, by the variance of a U-statistic",
+    }
 
 
 def frechet_by_n(reference: Tensor, drawn: Tensor, sizes: Sequence[int], seed: int) -> list[dict[str, Any]]:
