@@ -26,6 +26,10 @@ STUDIES = {
     "copying": "whether samples of trained generators are nearer to training images than new images are",
     "memorisation": "the paper's pair trained on 50, 500 and 5,000 images",
     "figure2": "random samples of trained generators and the training examples nearest to them",
+    "row-dbn": "Table 1's deep belief network, trained on the same digits and looked at by every measure",
+    "row-cae": "the same of its stacked contractive autoencoder",
+    "row-dae": "the same of a denoising autoencoder trained with walkback",
+    "row-gsn": "the same of its deep generative stochastic network",
     "samples": "the first samples of trained generators, as pictures",
     "chains": "samples of a Gibbs chain against independent ones",
     "folds": "the paper's two stages for faces, on digits instead, and what +- across folds counts",
@@ -35,6 +39,20 @@ STUDIES = {
 # Studies with another one's module, and what they set.
 ALIKE: dict[str, tuple[str, dict[str, Any]]] = {
     "cooling-simultaneous": ("cooling", {"trained": "mnist-paper-seed0"}),
+    "row-dbn": (
+        "rows",
+        {"row": "dbn", "hidden": "1000,1000", "epochs": "60,60", "lr": 0.05, "lr_decay": 1.0, "momentum": 0.0},
+    ),
+    "row-cae": (
+        "rows",
+        {"row": "cae", "hidden": "1000,1000", "epochs": "40,40", "m": 20, "lr": 0.1, "lr_decay": 1.0, "momentum": 0.0}
+        | {"contraction": 0.1, "noises": "0.03,0.1,0.3,1"},
+    ),
+    "row-dae": (
+        "rows",
+        {"row": "dae", "hidden": "2000", "lr": 10.0, "lr_decay": 1.0, "momentum": 0.0, "walkbacks": 5},
+    ),
+    "row-gsn": ("rows", {}),
 }
 
 

@@ -22,11 +22,13 @@ from ganlib.sampling import sample
 # Ten times as many widths as the paper's in the range where one is ever chosen; the paper's own are among them.
 FINE = tuple(torch.logspace(-1, -1 / 3, 61, dtype=torch.float64).tolist())
 NEIGHBOURS = 3
+CRITICS_SEE, TURNS, STEPS = 2000, 3, 100
+NEAREST_AMONG = 10_000
 SAID = (
     f"The Parzen score by the paper's protocol (ten widths; the best on the first {VALIDATION_IMAGES:,} validation "
     f"images; the mean over the test images), and by the same with {len(FINE)} widths from .1 to .464: 'fine'. Frechet "
-    f"distance, precision and recall (k = {NEIGHBOURS}) are between a digit classifier's features of the images and of "
-    "the test images"
+    f"and kernel distance, precision and recall (k = {NEIGHBOURS}) are between a digit classifier's features of the "
+    "images and of the test images"
 )
 
 
@@ -79,6 +81,23 @@ class Judge:
                 result.sigma, "pixels in [0, 1]", result.valid, "validation images it was chosen on"
             ) | {"at_an_end": result.sigma in (min(result.sigmas), max(result.sigmas))}
         drawn = self.features(images)
-        return (
-            out | {"frechet": measures.frechet(self.real, [drawn])} | measures.coverage(self.real, [drawn], NEIGHBOURS)
-        )
+        out |= {"frechet": measures.frechet(self.real, [drawn]), "kernel": measures.kernel(self.real, [drawn])}
+        return out | measures.coverage(self.real, [drawn], NEIGHBOURS)
+
+    def told_apart(self, images: Tensor) -> dict[str, Any]:
+        """Accuracy of fresh critics of pixels, which tell the images (n, 784) from as many test images."""
+        n = min(CRITICS_SEE, len(images), len(self.test))
+        levels = measures.grey_levels(images)
+        turns = []
+        for turn in range(TURNS):
+            rng = torch.Generator().manual_seed(turn)
+            real, fake = (
+                each[torch.randperm(len(each), generator=rng)[:n].to(each.device)] for each in (self.test, levels)
+            )
+            turns.append((real, fake, measures.pixel_critic(turn, images.device)))
+        return measures.two_samples(turns, STEPS)
+
+    def nearest(self, images: Tensor, training: Tensor) -> dict[str, Any]:
+        """`measures.neighbours` of the first images (n, 784), in pixels, among the first training and test images."""
+        n = min(NEAREST_AMONG, len(training), len(self.test))
+        return measures.neighbours(images[:CRITICS_SEE], training[:n], self.test[:n], measures.PIXELS)
