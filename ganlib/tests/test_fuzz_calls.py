@@ -19,7 +19,7 @@ from torch import nn
 from ganlib import algorithm1, data, dirac, figures, losses, nets, sampling, theory, toys, widgets
 from ganlib.data import images
 from ganlib.lab import optimisers, parzen_sweep, randomness, runs
-from ganlib.lab.models import contractive, rbm, vae
+from ganlib.lab.models import contractive, dbn, rbm, vae
 from ganlib.lab.models.gsn import GSN
 from ganlib.lab.models.learning import Descent
 from ganlib.lab.speed import ensembles, precision
@@ -400,6 +400,21 @@ CALLS = {
     ),
     "lab.models.rbm.RBM.free_energy": lambda: method(rbm.RBM(4, 3), "free_energy", {"v": coins(2, 4)}, through=True),
     "lab.models.rbm.RBM.statistics": lambda: method(rbm.RBM(4, 3), "statistics", {"v": coins(2, 4)}, through=True),
+    "lab.models.rbm.RBM.climb": lambda: method(
+        rbm.RBM(4, 3), "climb", {"v": coins(2, 4), "chains": coins(3, 4), "rate": 0.5}, through=True
+    ),
+    "lab.models.dbn.PersistentContrast": lambda: Call(dbn.PersistentContrast, contrast_arguments()),
+    "lab.models.dbn.PersistentContrast.advance": lambda: method(contrast(), "advance", {"updates": 2}),
+    "lab.models.dbn.PersistentContrast.update": lambda: method(
+        contrast(), "update", {"batch": quarters(2, 4, most=4)}, through=True
+    ),
+    "lab.models.dbn.DBN": lambda: Call(
+        dbn.DBN, {"visible": 4, "hidden": (3, 2), "means": quarters(4, most=4), "seed": 0}
+    ),
+    "lab.models.dbn.DBN.begin": lambda: method(dbn.DBN(4, (3, 2)), "begin", {"images": quarters(2, 4, most=4)}),
+    "lab.models.dbn.DBN.chain": lambda: method(
+        dbn.DBN(4, (3, 2)), "chain", {"start": quarters(2, 4, most=4), "steps": 2, "rng": rng()}
+    ),
     "lab.models.rbm.train": lambda: Call(
         rbm.train,
         {"rbm": rbm.RBM(4, 3), "data": coins(5, 4), "iterations": 1, "every": 1, "m": 2, "lr": 0.5, "seed": 0},
@@ -628,6 +643,14 @@ def descent_arguments():
     return {"model": model, "data": quarters(5, 3, most=4), "loss": loss, **numbers}
 
 
+def contrast_arguments():
+    return {"rbm": rbm.RBM(4, 3), "data": quarters(5, 4, most=4), "epochs": 2, "lr": 0.5, "m": 2, "seed": 0}
+
+
+def contrast():
+    return dbn.PersistentContrast(**contrast_arguments())
+
+
 def descent():
     return Descent(**descent_arguments())
 
@@ -646,12 +669,13 @@ LEFT_OUT = {
         lab.randomness.current figures.block_diagram figures.use_style widgets.latent_explorer.weights_file
         widgets.latent_explorer.weights widgets.latent_explorer.about widgets.latent_explorer.digits
         widgets.base.Finite.info lab.models.learning.Learning.own lab.models.learning.Learning.state
-        lab.models.learning.Descent.own"""),
+        lab.models.learning.Descent.own lab.models.dbn.PersistentContrast.own"""),
     **each(TORCH, """lab.speed.ensembles.Ensemble.train lab.speed.precision.InBfloat16.forward"""),
     **each(INSIDE, """nets.layers.Dropout.mask lab.optimisers.restored lab.randomness.Randomness.keep_mask
         lab.randomness.Randomness.in_parts metrics.watch.Watch.begin metrics.watch.Watch.remarked
         lab.speed.precision.has_bf16 lab.speed.precision.active lab.speed.precision.InBfloat16
-        nets.players.check_samples nets.players.one_a_sample nets.players.look nets.players.check_minibatch"""),
+        nets.players.check_samples nets.players.one_a_sample nets.players.look nets.players.check_minibatch
+        lab.models.rbm.draw"""),
     **each(CHECKS, """metrics.parzen.checked limits.shown limits.check limits.outside limits.real limits.one_of
         limits.flag limits.kind limits.floats tensors.real tensors.points tensors.scaled tensors.unit
         tensors.fits tensors.drawing tensors.generator tensors.device_of"""),

@@ -81,8 +81,8 @@ class RBM(nn.Module):
         tensors.drawing(1, rng, self.weight.device)
         tensors.fits("v", v, self.weight, ..., len(self.visible_bias))
         for _ in range(steps):
-            h = _draw(self.hidden_probabilities(v), rng)
-            v = _draw(self.visible_probabilities(h), rng)
+            h = draw(self.hidden_probabilities(v), rng)
+            v = draw(self.visible_probabilities(h), rng)
         return v
 
     def free_energy(self, v: Tensor) -> Tensor:
@@ -100,6 +100,14 @@ class RBM(nn.Module):
         tensors.fits("v", v, self.weight, len(self.visible_bias))
         h = self.hidden_probabilities(v)
         return functional.linear(v.t(), h.t(), None) / len(v), v.mean(0), h.mean(0)
+
+    def climb(self, v: Tensor, chains: Tensor, rate: float) -> None:
+        """Add the rate times the statistics of v (m, visible) less those of the chains' states (c, visible)."""
+        rate = limits.real("rate", rate, "[0, 1e30]")
+        tensors.fits("chains", chains, self.weight, len(self.visible_bias))
+        parameters = (self.weight, self.visible_bias, self.hidden_bias)
+        for parameter, own, model in zip(parameters, self.statistics(v), self.statistics(chains), strict=True):
+            parameter.add_(own - model, alpha=rate)
 
 
 def train(
@@ -141,6 +149,14 @@ def train(
     return _iterate(rbm, data, iterations, every, m, lr, seed)
 
 
+def draw(probabilities: Tensor, rng: torch.Generator) -> Tensor:
+    """Independent Bernoulli variables, 0 or 1, with these probabilities: a tensor of their shape and number format.
+
+    Nothing is checked: it is called within chains. ``rng`` is on the probabilities' device.
+    """
+    return torch.empty_like(probabilities).uniform_(generator=rng).lt_(probabilities)
+
+
 def file(rbm: RBM, iteration: int) -> bytes:
     """The machine in half precision, as the bytes of a file that `load` reads; ``iteration`` says how far."""
     limits.kind("rbm", rbm, RBM)
@@ -172,21 +188,14 @@ def load(path: str | Path) -> RBM:
 def _iterate(rbm: RBM, data: Tensor, iterations: int, every: int, m: int, lr: float, seed: int) -> Iterator[float]:
     rng = torch.Generator(data.device).manual_seed(seed)
     parameters = (rbm.weight, rbm.visible_bias, rbm.hidden_bias)
-    chains = _draw(rbm.visible_bias.new_full((m, data.shape[1]), 0.5), rng)
+    chains = draw(rbm.visible_bias.new_full((m, data.shape[1]), 0.5), rng)
     for done in range(1, iterations + 1):
         batch = data[torch.randint(len(data), (m,), generator=rng, device=data.device)].to(chains.dtype)
         chains = rbm.gibbs(chains, 1, rng)
-        rate = lr * (1 - (done - 1) / iterations)
-        for parameter, own, model in zip(parameters, rbm.statistics(batch), rbm.statistics(chains), strict=True):
-            parameter.add_(own - model, alpha=rate)
+        rbm.climb(batch, chains, lr * (1 - (done - 1) / iterations))
         if done % every == 0 or done == iterations:
             if not all(parameter.isfinite().all() for parameter in parameters):
                 raise Diverged(
                     f"the machine's weights stopped being finite by iteration {done}: lower the learning rate"
                 )
             yield (rbm.free_energy(batch).mean() - rbm.free_energy(chains).mean()).item()
-
-
-def _draw(probabilities: Tensor, rng: torch.Generator) -> Tensor:
-    """Independent coins, 0 or 1 in the probabilities' dtype."""
-    return torch.empty_like(probabilities).uniform_(generator=rng).lt_(probabilities)

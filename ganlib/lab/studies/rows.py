@@ -66,8 +66,8 @@ PROTOCOL = (
     "kernels are means, numbers in [0, 1], never drawn pixels. Authors' protocol: one chain from the first test image, "
     "which is its first kernel, at a fixed width. Paper's protocol and all other measures: many chains, each from a "
     "training image of its own, a burn-in left out, then states some steps apart. Effective samples: by the "
-    f"autocorrelation's sum (Geyer, 1992), of long chains of means, each from a test image. {judging.SAID}. The curve's "
-    "scores are of fewer steps. A score of a chain that has not left its start is a score of real images"
+    f"autocorrelation's sum (Geyer, 1992), of long chains of means, each from a test image. {judging.SAID}. The "
+    "curve's scores are of fewer steps. A score of a chain that has not left its start is a score of real images"
 )
 
 
