@@ -19,6 +19,7 @@ STUDIES = {
     "vae": "a variational autoencoder with the paper's generator as its decoder",
     "changes": "the published MNIST settings and changes to them, in a narrower pair",
     "draws": "the Parzen score of the same generators in several draws",
+    "likelihood": "log-likelihoods of generators with noise on their images, by annealed importance sampling",
     "eyes": "generators, memorised images and averages seen by other measures than Parzen windows",
     "copying": "whether samples of trained generators are nearer to training images than new images are",
     "memorisation": "the paper's pair trained on 50, 500 and 5,000 images",
