@@ -43,7 +43,7 @@ LogLikelihood = Callable[[Tensor], Tensor]
 ROWS = 4096
 # The pilot's: first step size, how far one acceptance moves its logarithm, and its range. In N(0, I) the leapfrog steps
 # are stable below 2.
-START, RATE, RANGE = 0.3, 0.2, (1e-6, 1.0)
+START, RATE, RANGE = 0.3, 0.4, (1e-6, 1.0)
 # Every transition's step is drawn from this share of the tuned one: a trajectory of fixed length may come back to where
 # it began, time and again (Neal, 2011).
 JITTER = (0.8, 1.2)
@@ -90,7 +90,7 @@ def schedule(count: int, spread: float = 4.0) -> Tensor:
     Parameters
     ----------
     count : >= 2. Two are plain importance sampling from the prior.
-    spread : in (0, 30]; 4 in Wu et al. (2017). Near 0 the temperatures are evenly spaced.
+    spread : in [0.001, 30]; 4 in Wu et al. (2017). Near 0 the temperatures are evenly spaced.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def schedule(count: int, spread: float = 4.0) -> Tensor:
     tensor([0.0000, 0.1050, 0.5000, 0.8950, 1.0000], dtype=torch.float64)
     """
     count = limits.check("count", count, 2)
-    spread = limits.real("spread", spread, "(0, 30]")
+    spread = limits.real("spread", spread, "[0.001, 30]")
     raw = torch.linspace(-spread, spread, count, dtype=torch.float64).sigmoid()
     found: Tensor = (raw - raw[0]) / (raw[-1] - raw[0])
     return found
@@ -141,6 +141,8 @@ def gaussian(decoder: Callable[[Tensor], Tensor], x: Tensor, s: float) -> LogLik
 
     def log_likelihood(z: Tensor) -> Tensor:
         means = decoder(z.flatten(0, 1))
+        if not isinstance(means, Tensor):
+            raise TypeError(f"decoder gave {limits.shown(means)}; it must give a tensor of means (m, ...)")
         if z.shape[0] != len(x) or means.numel() != z.shape[0] * z.shape[1] * x.shape[1]:
             raise ValueError(
                 f"x is {tuple(x.shape)}, z {tuple(z.shape)}, of which decoder gives {tuple(means.shape)}: give z "
@@ -160,7 +162,7 @@ def from_normal(latent: Latent, e: Tensor) -> Tensor:
     Parameters
     ----------
     latent : the prior.
-    e : (..., latent.dim), floating point. Gradients go through.
+    e : (..., latent.dim), float32 or float64. Gradients go through.
 
     Raises
     ------
@@ -173,8 +175,8 @@ def from_normal(latent: Latent, e: Tensor) -> Tensor:
     tensor([-1.,  0.,  1.])
     """
     limits.kind("latent", latent, Latent)
-    if not isinstance(e, Tensor) or not e.is_floating_point() or e.layout != torch.strided:
-        raise TypeError(f"e is {limits.shown(e)}; give a dense floating-point tensor")
+    if not isinstance(e, Tensor) or e.dtype not in (torch.float32, torch.float64) or e.layout != torch.strided:
+        raise TypeError(f"e is {limits.shown(e)}; give a dense tensor of float32 or float64")
     if e.shape[-1:] != (latent.dim,):
         raise ValueError(f"e is {tuple(e.shape)}; the latent has {latent.dim} coordinates: give (..., {latent.dim})")
     if latent.law == "normal":
@@ -375,7 +377,8 @@ def _move(
     log_likelihood: LogLikelihood, here: _Point, beta: float, step: Tensor, leapfrog: int, rng: torch.Generator
 ) -> tuple[_Point, Tensor]:
     """An HMC transition with step sizes that broadcast to (n, chains, 1), and the probabilities of acceptance."""
-    momentum = torch.randn(here.z.shape, generator=rng, device=here.z.device, dtype=here.z.dtype)
+    # Random numbers are float32's: the same seed then means the same run in either format.
+    momentum = torch.randn(here.z.shape, generator=rng, device=here.z.device, dtype=torch.float32).to(here.z.dtype)
     there, moving = here, momentum + step / 2 * here.slope(beta)
     for left in range(leapfrog - 1, -1, -1):
         there = _at(log_likelihood, there.z + step * moving)
@@ -385,7 +388,7 @@ def _move(
     # A trajectory that has diverged, to infinity or to no number at all, is a proposal of probability 0.
     good = there.value.isfinite() & log_ratio.isfinite()
     probability = torch.where(good, log_ratio.clamp(max=0).exp(), torch.zeros_like(log_ratio))
-    uniform = torch.rand(probability.shape, generator=rng, device=rng.device, dtype=probability.dtype)
+    uniform = torch.rand(probability.shape, generator=rng, device=here.z.device, dtype=torch.float32)
     accept = uniform < probability
     new = _Point(
         torch.where(accept[..., None], there.z, here.z),
@@ -473,7 +476,8 @@ def _jitter(here: _Point, rng: torch.Generator) -> Tensor:
     """Random factors (n, chains, 1) for step sizes."""
     low, high = JITTER
     shape = (*here.z.shape[:2], 1)
-    return low + (high - low) * torch.rand(shape, generator=rng, device=here.z.device, dtype=here.z.dtype)
+    uniform = torch.rand(shape, generator=rng, device=here.z.device, dtype=torch.float32)
+    return low + (high - low) * uniform.to(here.z.dtype)
 
 
 def _log_mean_exp(x: Tensor) -> Tensor:
