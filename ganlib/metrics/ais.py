@@ -336,13 +336,19 @@ def reverse(
 ) -> Estimate:
     """AIS from exact posterior samples back to the prior: estimates of log p(x), upper bounds in expectation.
 
+    The transitions are those of `forward`, in the opposite order.
+
     Parameters
     ----------
+    log_likelihood, betas, step_sizes, leapfrog, rng : as `forward`'s.
     z : (n, chains, d), each an exact sample of p(z|x). For simulated data, z ~ N(0, I) and then x ~ p(x|z), that z is
         one; all chains of its x may start there, and are then no independent estimates. From anything else the result
         is no bound.
 
-    Other parameters, and errors, as `forward`, whose transitions these are, in the opposite order.
+    Raises
+    ------
+    TypeError, ValueError
+        As `forward`.
     """
     between, leapfrog, steps, here = _checked(log_likelihood, z, betas, step_sizes, leapfrog, rng)
     log_weights = torch.zeros_like(double(here.value))
