@@ -1,2 +1,3 @@
-"""Measuring a generator: Parzen windows (the paper's), Frechet and kernel distance, precision and recall, modes,
-neighbours, duplicates, correlation and a two-sample test; k-means, whose centres beat real images by the first."""
+"""Measuring a generator: Parzen windows (the paper's), annealed importance sampling, Frechet and kernel distance,
+precision and recall, modes, neighbours, duplicates, correlation and a two-sample test; k-means, whose centres beat real
+images by the first."""

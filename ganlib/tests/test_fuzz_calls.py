@@ -24,6 +24,7 @@ from ganlib.lab.models.gsn import GSN
 from ganlib.lab.models.learning import Descent
 from ganlib.lab.speed import ensembles, precision
 from ganlib.metrics import (
+    ais,
     autocorrelation,
     birthday,
     classifier,
@@ -116,6 +117,20 @@ def drawn(source, **options):
 def layer(one, name, x, **options):
     """A net's forward pass: values go through it, and so do graphs."""
     return Call(one.forward, {name: x}, through=True, **options)
+
+
+def square(z):
+    """A decoder, and a log-likelihood by its side."""
+    return z.square()
+
+
+def bell(z):
+    return -z.square().sum(2)
+
+
+def annealing():
+    given = {"log_likelihood": bell, "z": quarters(2, 3, 2), "betas": [0.0, 0.25, 0.5, 1.0]}
+    return given | {"step_sizes": torch.full((4, 2), 0.25), "leapfrog": 2, "rng": rng()}
 
 
 def closing(of):
@@ -515,6 +530,25 @@ CALLS = {
         features.digit_classes,
         {"images": quarters(2, 784, most=5), "net": classifier.DigitClassifier(2, 3), "batch": 2},
     ),
+    "metrics.ais.schedule": lambda: Call(ais.schedule, {"count": 3, "spread": 2.0}),
+    "metrics.ais.from_normal": lambda: Call(
+        ais.from_normal, {"latent": sampling.Latent(2), "e": quarters(3, 2)}, through=True
+    ),
+    "metrics.ais.gaussian": lambda: Call(
+        ais.gaussian, {"decoder": square, "x": quarters(3, 2), "s": 0.5},
+        run=lambda *a, **s: ais.gaussian(*a, **s)(quarters(3, 2, 2)),
+    ),
+    "metrics.ais.transition": lambda: Call(
+        ais.transition,
+        {"log_likelihood": bell, "z": quarters(2, 3, 2), "beta": 0.5, "step_size": 0.25, "leapfrog": 2, "rng": rng()},
+    ),
+    "metrics.ais.tuned": lambda: Call(
+        ais.tuned,
+        {"log_likelihood": bell, "z": quarters(2, 3, 2), "betas": [0.0, 0.25, 0.5, 1.0], "leapfrog": 2,
+         "target": 0.5, "pilot": 3, "rng": rng()},
+    ),
+    "metrics.ais.forward": lambda: Call(ais.forward, annealing()),
+    "metrics.ais.reverse": lambda: Call(ais.reverse, annealing()),
     "metrics.autocorrelation.autocorrelation": lambda: Call(
         autocorrelation.autocorrelation, {"x": quarters(8, 2), "lags": [0, 1, 2]}
     ),
@@ -660,7 +694,7 @@ LEFT_OUT = {
     **each("of an abstract class", "lab.models.learning.Learning lab.models.learning.Learning.update"),
     **each("takes a Game, which was checked", """algorithm1.iteration algorithm1.simultaneous_iteration
         algorithm1.Game.logits algorithm1.Game.figures"""),
-    **each("a record of results, made by ganlib", """algorithm1.Report metrics.birthday.Birthday
+    **each("a record of results, made by ganlib", """algorithm1.Report metrics.ais.Estimate metrics.birthday.Birthday
         metrics.coverage.Coverage metrics.frechet.Floor metrics.kid.KernelDistance metrics.modes.ModeCount
         metrics.parzen.ParzenResult metrics.two_sample.TwoSampleTest"""),
     **each("words on a result", "metrics.parzen.end_of_grid lab.parzen_sweep.remarks"),

@@ -108,6 +108,7 @@ def test_studies_do_not_compare_a_generator_with_other_data(tmp_path, monkeypatc
         "draws": {"data": "digits", "weights": "g", "vae": ""},
         "copying": {"data": "digits", "weights": "g", "images": 100, "samples": 40, "block": 20},
         "figure2": {"weights": "g"},
+        "likelihood": {"data": "digits", "weights": "g", "vae": ""},
         "eyes": {
             "data": "digits", "weights": "g", "vae": "", "samples": 100, "sizes": "50", "neighbour_samples": 50,
             "neighbour_images": 100, "two_sample_images": 50, "birthday_batch": 20,

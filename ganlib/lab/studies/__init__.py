@@ -22,6 +22,7 @@ STUDIES = {
     "cooling": "what falling rates add at the end of the published MNIST run with alternating updates",
     "cooling-simultaneous": "the same at the end of the published run itself",
     "draws": "the Parzen score of the same generators in several draws",
+    "likelihood": "log-likelihoods of generators with noise on their images, by annealed importance sampling",
     "eyes": "generators, memorised images and averages seen by other measures than Parzen windows",
     "copying": "whether samples of trained generators are nearer to training images than new images are",
     "memorisation": "the paper's pair trained on 50, 500 and 5,000 images",

@@ -13,7 +13,7 @@ from ganlib.data import load
 from ganlib.data.images import Images
 from ganlib.errors import Diverged
 from ganlib.lab import runs
-from ganlib.lab.generators import open_trained
+from ganlib.lab.generators import Trained, open_trained
 from ganlib.lab.measure import to_unit
 from ganlib.lab.models import vae
 from ganlib.lab.studies.common import read
@@ -68,12 +68,7 @@ def generators(
     Diverged
         If a sample is not finite.
     """
-    trained = [open_trained(read(folder, f"{name}.safetensors", inputs))[0] for name in names]
-    for each in trained:
-        run, path = each.run, each.checkpoint.path
-        if run.data != data or run.channels != 1 or run.image_size != SIDE or run.preprocessing == "gcn":
-            raise ValueError(f"{path} is of {run.name} on {run.data!r}; give generators of {data!r} images")
-        each.check_data()
+    trained = opened(data, names, folder, inputs)
     averages = None
     if decoder:
         averages = vae.load_decoder(read(folder, decoder, inputs), load(data).sha256).to(device)
@@ -81,9 +76,7 @@ def generators(
     def drawn() -> Iterator[ImageSet]:
         for name, each in zip(names, trained, strict=True):
             run, generator = each.run, each.generator(device=device)
-            what = f"samples of {run.name}, training seed {each.seeds[0]}, iteration {each.iteration:,}"
-            if averaged := each.checkpoint.record.get("snapshots_averaged"):
-                what += f", weights averaged over the last {averaged} snapshots"
+            what = f"samples of {described(each)}"
             draws = [to_unit(run, _finite(sample(generator, runs.latent(run), n, seed=s), name)) for s in seeds]
             yield ImageSet(name, what, [images.flatten(1) for images in draws])
         if averages is not None:
@@ -91,6 +84,25 @@ def generators(
             yield ImageSet(Path(decoder).stem, "means of a VAE's decoder, draws of z from its prior", draws)
 
     return drawn()
+
+
+def opened(data: str, names: Sequence[str], folder: Path, inputs: dict[str, str]) -> list[Trained]:
+    """The trained generators of these names, each hash noted in ``inputs``; parameters and errors as `generators`."""
+    trained = [open_trained(read(folder, f"{name}.safetensors", inputs))[0] for name in names]
+    for each in trained:
+        run, path = each.run, each.checkpoint.path
+        if run.data != data or run.channels != 1 or run.image_size != SIDE or run.preprocessing == "gcn":
+            raise ValueError(f"{path} is of {run.name} on {run.data!r}; give generators of {data!r} images")
+        each.check_data()
+    return trained
+
+
+def described(trained: Trained) -> str:
+    """Which training a generator comes from, in words."""
+    what = f"{trained.run.name}, training seed {trained.seeds[0]}, iteration {trained.iteration:,}"
+    if averaged := trained.checkpoint.record.get("snapshots_averaged"):
+        what += f", weights averaged over the last {averaged} snapshots"
+    return what
 
 
 def baselines(train: Images, valid: Images, n: int, seeds: Sequence[int], rounds: int) -> Iterator[ImageSet]:
