@@ -25,8 +25,8 @@ SMALL = {
 }
 
 
-def settings(row, **changed):
-    return studies.settings(f"row-{row}", {**FEW, **SMALL[row], **changed})
+def settings(which, **changed):
+    return studies.settings(f"row-{which}", {**FEW, **SMALL[which], **changed})
 
 
 @pytest.fixture(scope="module", params=SMALL)
