@@ -318,3 +318,20 @@ def test_a_critic_tells_every_sample_of_the_narrow_cifar_pairs() -> None:
     for name in ("cifar10-fc-small", "cifar10-conv-small"):
         found = result(name)["figures_by_seed"]["0"]["figures"]["two_sample_accuracy"]
         assert (value(found), found["n"]) == (1, 2000)
+
+
+def test_the_order_of_updates_moves_the_rise_and_not_much_the_end() -> None:
+    """(studies, sec-order-full) At full width; and what was expected of it in docs/predictions/table-1.md, 1 and 2."""
+    alternating, published = result("mnist-paper-alternating"), result("mnist-paper")
+    rises = {}
+    for order, found in (("alternating", alternating), ("simultaneous", published)):
+        for seed, each in found["snapshots"]["by_seed"].items():
+            rises[order, seed] = next(at for at, _, score in each["curve"] if score >= 150) // 500
+    assert max(at for (order, _), at in rises.items() if order == "alternating") < 75
+    assert min(at for (order, _), at in rises.items() if order == "simultaneous") > 100
+    for part, low, high in (("figures_by_seed", 165, 180), ("averaged", 225, 245)):
+        by_seed = alternating[part] if part == "figures_by_seed" else alternating[part]["by_seed"]
+        scores = [value(each["figures"]["log_likelihood"]) for each in by_seed.values()]
+        across = published["across_seeds"] if part == "figures_by_seed" else published[part]["across_seeds"]
+        assert all(low < score < high for score in scores)
+        assert all(abs(score - across["log_likelihood"]["mean"]) < 10 for score in scores)
