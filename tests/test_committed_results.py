@@ -335,3 +335,22 @@ def test_the_order_of_updates_moves_the_rise_and_not_much_the_end() -> None:
         across = published["across_seeds"] if part == "figures_by_seed" else published[part]["across_seeds"]
         assert all(low < score < high for score in scores)
         assert all(abs(score - across["log_likelihood"]["mean"]) < 10 for score in scores)
+
+
+def test_cooling_adds_more_than_going_on_and_does_not_reach_the_paper() -> None:
+    """(studies, sec-cooling) And which of docs/predictions/table-1.md, 3 and 5, held: the cooled parts did."""
+    (found,) = result("cooling")["figures"]["by_run"].values()
+    score = lambda figures, name="log_likelihood": value(figures[name])  # noqa: E731
+    before, (first, second), (_, held) = (
+        found["before"],
+        [part["figures"] for part in found["cooled"]["parts"]],
+        [part["figures"] for part in found["the same rate"]["parts"]],
+    )
+    assert 15 < score(first) - score(before) < 30
+    assert 0 < score(second) - score(first) < 5
+    assert score(held) - score(before) > 5  # not as expected
+    assert score(second) - score(held) > 10
+    for figures in (before, first, second, held):
+        assert score(figures) < score(figures, "log_likelihood_fine") < 225 - 2
+    assert score(before, "log_likelihood_fine") - score(before) > 12  # not as expected either
+    assert score(held, "frechet") < score(second, "frechet") < score(before, "frechet")
