@@ -203,9 +203,10 @@ def _data(first: dict[str, Any], root: Path, path: Path, content: dict[str, Any]
 
 def _inputs(root: Path, path: Path, content: dict[str, Any]) -> Iterator[Claim]:
     """What a study read is committed, and all that its settings name was read."""
+    left_out = _left_out(path.parent)
     for name, sha256 in content["inputs"].items():
         there = [hashed(each / name) for each in (path.parent, *folders(root)) if (each / name).is_file()]
-        there += [said["sha256"] for said in _left_out(path.parent).get(name, [])]
+        there += [said["sha256"] for said in left_out.get(name, [])]
         yield f"{name}, which it read", sha256, sha256 if sha256 in there else " or ".join(there) or "committed"
     for value in content["settings"].values():
         for part in value.split(",") if isinstance(value, str) else ():

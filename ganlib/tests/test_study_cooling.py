@@ -133,8 +133,8 @@ def test_what_cannot_be_gone_on_with_is_said_before_any_training(tmp_path, folde
     def study(name):
         cooling.study(studies.settings("cooling", {**FEW, "trained": name}), CPU, tmp_path, print)
 
-    with pytest.raises(FileNotFoundError, match=r"reproduce mnist-paper --out .*none"):
-        study("none")
+    with pytest.raises(FileNotFoundError, match=r"reproduce mnist-paper-alternating --out .*alternating-seed0`"):
+        study("mnist-paper-alternating-seed0")  # named after its run: the command that makes it
     half = trained(tmp_path / "half")
     next(half.reports())
     half.save()

@@ -140,7 +140,7 @@ def _finished(folder: Path, name: str) -> Trained:
     if not (folder / name).is_dir():
         raise FileNotFoundError(
             f"{folder / name} is not there; give the folder that holds the runs' folders with --folder, and make one "
-            f"with `python -m ganlib reproduce mnist-paper --out {folder / name}`"
+            f"with `python -m ganlib reproduce {name.partition('-seed')[0]} --out {folder / name}`"
         )
     trained, _ = open_trained(folder / name)
     run, path = trained.run, trained.checkpoint.path
